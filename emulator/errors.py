@@ -1,0 +1,65 @@
+"""Everything that Lasermesh raises on purpose. The class tells whose fault it is.
+
+LasermeshError
+├── ScenarioError      the user's text: carries every Problem found, not only the first
+├── PhysicsError       the orbit: decayed, or outside the model's domain
+├── CapabilityError    the machine: what it lacks and how to get it
+├── KernelError        the kernel refused: attempt, object, errno
+├── DaemonError        a routing daemon: command, exit, last log lines
+└── RunError           a run that could not be found, finished or cleaned
+"""
+
+from dataclasses import dataclass
+
+
+class LasermeshError(Exception):
+    """Base of all errors with a message meant for the user. ``exit_code`` is the command's."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a scenario: where it stands, what it is, what to do."""
+
+    file: str
+    key: str
+    value: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        shown = f" = {self.value}" if self.value else ""
+        return f"{self.file}: {self.key}{shown}: {self.reason}. {self.remedy}."
+
+
+class ScenarioError(LasermeshError):
+    """The scenario cannot be used. ``problems`` lists all that is wrong with it."""
+
+    exit_code = 2
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class PhysicsError(LasermeshError):
+    """An orbit cannot be propagated to the time that was asked for."""
+
+
+class CapabilityError(LasermeshError):
+    """This machine lacks something; the message says what and how to get it."""
+
+    exit_code = 3
+
+
+class KernelError(LasermeshError):
+    """The kernel refused a request; the message names the attempt, the object and errno."""
+
+
+class DaemonError(LasermeshError):
+    """A daemon did not start or died; the message carries its command and last log lines."""
+
+
+class RunError(LasermeshError):
+    """A run was not found, is in the wrong state, or did not end as it should."""
