@@ -1,0 +1,128 @@
+"""One satellite or station as a network namespace, configured in process.
+
+A protocol or workload reaches the kernel only through the :class:`NodeHandle` it is given.
+"""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from emulator.kernel import build, namespaces
+from emulator.kernel.netlink import NetlinkSocket
+from emulator.network import Node
+
+PORT_IFINDEX = 10
+"""Interface index of a node's first port inside its namespace; the others follow."""
+_LOOPBACK_IFINDEX = 1
+
+_SYSCTLS = {
+    "ipv4/ip_forward": 1,
+    "ipv4/conf/all/rp_filter": 0,
+    "ipv4/conf/default/rp_filter": 0,
+    "ipv4/conf/all/ignore_routes_with_linkdown": 1,
+    "ipv4/conf/default/ignore_routes_with_linkdown": 1,
+    "ipv4/conf/all/accept_redirects": 0,
+    "ipv4/conf/default/accept_redirects": 0,
+    "ipv4/conf/all/send_redirects": 0,
+    "ipv4/conf/default/send_redirects": 0,
+    "ipv4/fib_multipath_hash_policy": 1,
+    "ipv6/conf/all/forwarding": 1,
+    "ipv6/conf/default/forwarding": 1,
+    "ipv6/conf/default/addr_gen_mode": 1,
+    "ipv6/conf/default/accept_dad": 0,
+    "ipv6/conf/default/keep_addr_on_down": 1,
+}
+
+
+def write_sysctls(values: dict[str, int]) -> None:
+    """Write below /proc/sys/net of the calling thread's namespace; what the kernel lacks is skipped."""
+    for path, value in values.items():
+        target = Path("/proc/sys/net", path)
+        if target.exists():
+            target.write_text(str(value))
+
+
+class NodeHandle:
+    """A node of a running emulation: its facts, and the few things one may do inside it."""
+
+    def __init__(self, node: Node, namespace: str, state_dir: Path) -> None:
+        self.node = node
+        self.namespace = namespace
+        self.state_dir = state_dir
+        """A folder of this node's own for configurations, logs and sockets; removed with the run."""
+        self._netlink: NetlinkSocket | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the satellite or station."""
+        return self.node.name
+
+    def create(self) -> None:
+        """Create the namespace and set its sysctls, before any port arrives in it."""
+        namespaces.create(self.namespace)
+        with namespaces.entered(self.namespace):
+            write_sysctls(_SYSCTLS)
+            self._netlink = NetlinkSocket()
+
+    def configure(self) -> None:
+        """Give the node its addresses: one a family, on the loopback and borrowed by every port."""
+        node = self.node
+        ports = range(PORT_IFINDEX, PORT_IFINDEX + len(node.ports))
+        messages = [build.link_up(ifindex) for ifindex in (_LOOPBACK_IFINDEX, *ports)]
+        for ifindex in (_LOOPBACK_IFINDEX, *ports):
+            messages.append(build.address(ifindex, node.ipv4, 32))
+        if Path("/proc/sys/net/ipv6").exists():
+            messages.append(build.address(_LOOPBACK_IFINDEX, node.ipv6, 128))
+            messages += [build.address(ifindex, node.link_local, 64) for ifindex in ports]
+        self.netlink.send(messages, lambda i: f"configure {self.name} (message {i})")
+
+    @property
+    def netlink(self) -> NetlinkSocket:
+        """The node's own rtnetlink socket, opened once and kept."""
+        if self._netlink is None:
+            with self.entered():
+                self._netlink = NetlinkSocket()
+        return self._netlink
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Move the calling thread into the node for the length of a ``with`` block."""
+        with namespaces.entered(self.namespace):
+            yield
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """Return a socket that lives in this node, whoever holds it."""
+        with self.entered():
+            return socket.socket(family, kind, protocol)
+
+    def spawn(self, argv: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+        """Start a process in the node, in a session of its own, output appended to ``log``."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with self.entered(), log.open("ab") as output:
+            return subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},
+            )
+
+    def set_routes(self, routes: dict[str, tuple[str, int]], gone: Sequence[str] = ()) -> None:
+        """Write host routes ``{destination: (neighbour's address, port offset)}`` and remove ``gone``."""
+        messages = [
+            build.host_route(destination, gateway, PORT_IFINDEX + offset, self.node.ipv4)
+            for destination, (gateway, offset) in routes.items()
+        ]
+        messages += [build.no_host_route(destination) for destination in gone]
+        wanted = [*routes, *gone]
+        self.netlink.send(messages, lambda i: f"set the route of {self.name} to {wanted[i]}")
+
+    def close(self) -> None:
+        """Close what this handle holds open; the namespace itself is the fabric's to delete."""
+        if self._netlink:
+            self._netlink.close()
+            self._netlink = None

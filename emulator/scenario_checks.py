@@ -1,0 +1,188 @@
+"""What is wrong with a scenario, in the user's words: schema errors explained, names cross-checked.
+
+Works on plain values so that ``scenario.py`` stays the description of the file's form.
+"""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from importlib.metadata import entry_points
+from typing import Any
+
+from emulator.errors import Problem
+
+MAX_STEPS = 1_000_000
+MAX_NODES = 65_000
+
+_REMEDIES = {
+    "missing": "Add this key",
+    "greater_than": "Give a value greater than {gt}",
+    "greater_than_equal": "Give a value of at least {ge}",
+    "less_than": "Give a value less than {lt}",
+    "less_than_equal": "Give a value of at most {le}",
+    "literal_error": "Choose one of {expected}",
+    "union_tag_invalid": "Choose one of {expected_tags}",
+    "union_tag_not_found": "Add the key {discriminator}",
+    "finite_number": "Give a finite number",
+    "string_pattern_mismatch": "Use up to 40 lower-case letters, digits and inner hyphens",
+    "too_short": "Give at least {min_length}",
+    "too_long": "Give at most {max_length}",
+}
+
+
+def explain(error: Any, file: str) -> Problem:
+    """Turn one pydantic error into a Problem with a key path and a remedy."""
+    kind, context = error["type"], error.get("ctx", {})
+    key = _key_path(error["loc"])
+    value = "" if kind == "missing" else _shorten(error["input"])
+    reason = error["msg"].removeprefix("Value error, ").rstrip(".")
+    reason = reason[:1].lower() + reason[1:]
+    if kind == "extra_forbidden":
+        return Problem(file, key, value, "is not a known key", "Remove it or correct its spelling")
+    remedy = _REMEDIES.get(kind, "See `lasermesh schema` for what belongs here").format(**context)
+    return Problem(file, key, value, reason, remedy)
+
+
+def _key_path(location: Iterable[str | int]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path or "file"
+
+
+def _shorten(value: Any, limit: int = 60) -> str:
+    if isinstance(value, (dict, list, tuple)) and len(repr(value)) > limit:
+        return f"({len(value)} entries)"
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def plugin_names(group: str) -> list[str]:
+    """Names registered under an entry-point group, sorted."""
+    return sorted(entry_points(group=group).names)
+
+
+def cross_checks(known: dict[str, Any], file: str) -> Iterator[Problem]:
+    """Yield what no single section can know; sections missing from ``known`` are passed over."""
+    constellations = known.get("constellation", ())
+    stations = known["ground"].station if "ground" in known else ()
+    satellites = [name for each in constellations for name in each.node_names()]
+    nodes = satellites + [station.name for station in stations]
+    complete = "constellation" in known and "ground" in known
+    yield from _size_checks(known, len(nodes), file)
+    yield from _duplicates(nodes, "node name", file)
+    yield from _duplicates([each.name for each in constellations], "constellation name", file)
+    if "terminals" in known:
+        yield from _terminal_checks(constellations, stations, known["terminals"], file)
+    if "constellation" in known:
+        yield from _isl_checks(known.get("isl", ()), constellations, satellites, file)
+    if complete:
+        yield from _workload_checks(known, satellites, nodes, file)
+        yield from _event_checks(known, satellites, nodes, file)
+    if "routing" in known:
+        protocols = plugin_names("lasermesh.routing")
+        word = known["routing"].protocol
+        yield from _unknown([word], protocols, "routing.protocol", "routing protocol", file)
+
+
+def _size_checks(known: dict[str, Any], nodes: int, file: str) -> Iterator[Problem]:
+    if "scenario" in known:
+        run = known["scenario"]
+        steps = run.duration_s / run.step_s
+        if steps > MAX_STEPS:
+            remedy = f"Shorten duration_s or lengthen step_s to stay below {MAX_STEPS} steps"
+            yield Problem(
+                file, "scenario.step_s", str(run.step_s), f"makes {steps:.0f} steps", remedy
+            )
+    if nodes > MAX_NODES:
+        remedy = "Split the scenario: the address plan numbers nodes in 16 bits"
+        yield Problem(file, "constellation", "", f"makes {nodes} nodes", remedy)
+
+
+def _duplicates(names: list[str], what: str, file: str) -> Iterator[Problem]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield Problem(file, what, repr(name), f"is used {count} times", "Make names unique")
+
+
+def _unknown(
+    words: Iterable[str], known: Iterable[str], key: str, what: str, file: str
+) -> Iterator[Problem]:
+    known = list(known)
+    for word in words:
+        if word in known:
+            continue
+        close = difflib.get_close_matches(word, known, n=1)
+        listed = ", ".join(known[:8]) + (" …" if len(known) > 8 else "")
+        remedy = f"Did you mean {close[0]!r}" if close else f"Known: {listed or 'none'}"
+        yield Problem(file, key, repr(word), f"is no {what} of this scenario", remedy)
+
+
+def _terminal_checks(
+    constellations: Any, stations: Any, terminals: Any, file: str
+) -> Iterator[Problem]:
+    fits = [
+        (f"constellation[{i}].{kind}", fit)
+        for i, each in enumerate(constellations)
+        for kind, fit in (("isl", each.isl), ("gsl", each.gsl))
+        if fit is not None
+    ]
+    fits += [(f"ground.station[{i}].antennas", each.antennas) for i, each in enumerate(stations)]
+    for key, fit in fits:
+        yield from _unknown([fit.kind], terminals, f"{key}.kind", "terminal kind", file)
+
+
+def _isl_checks(isls: Any, constellations: Any, satellites: Any, file: str) -> Iterator[Problem]:
+    by_name = {each.name: each for each in constellations}
+    for index, isl in enumerate(isls):
+        key = f"isl[{index}]"
+        yield from _unknown(
+            isl.constellations, by_name, f"{key}.constellations", "constellation", file
+        )
+        if bool(isl.pairs) != (isl.pattern == "pairs"):
+            remedy = 'Give pairs = [["a", "b"], …] with pattern = "pairs" and only there'
+            yield Problem(file, f"{key}.pairs", "", f"does not fit pattern {isl.pattern!r}", remedy)
+        named = [name for pair in isl.pairs for name in pair]
+        yield from _unknown(named, satellites, f"{key}.pairs", "satellite", file)
+        for pair in isl.pairs:
+            if pair[0] == pair[1]:
+                remedy = "Name two different satellites"
+                yield Problem(
+                    file, f"{key}.pairs", repr(pair), "links a satellite to itself", remedy
+                )
+        chosen = [by_name[n] for n in isl.constellations or by_name if n in by_name]
+        if isl.pattern == "grid" and any(each.walker is None for each in chosen):
+            remedy = "Use grid with Walker constellations; ring, nearest or visible with elements"
+            yield Problem(file, f"{key}.pattern", "'grid'", "needs planes and slots", remedy)
+        for each in chosen:
+            if each.isl is None or each.isl.count == 0:
+                remedy = 'Add isl = { kind = "…", count = 2 } to the constellation'
+                yield Problem(
+                    file, f"{key}.constellations", repr(each.name), "has no laser terminals", remedy
+                )
+
+
+def _workload_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iterator[Problem]:
+    for index, work in enumerate(known.get("workload", ())):
+        key = f"workload[{index}]"
+        if work.kind == "ping":
+            named = [name for pair in work.pairs for name in pair]
+            yield from _unknown(named, nodes, f"{key}.pairs", "node", file)
+            continue
+        yield from _unknown([work.source], satellites, f"{key}.source", "satellite", file)
+        if not known["ground"].station:
+            remedy = "Add a [[ground.station]]"
+            yield Problem(file, key, "", "has no ground to bring an answer to", remedy)
+        if "scenario" in known and work.capture_s >= known["scenario"].duration_s:
+            remedy = "Capture earlier or lengthen duration_s"
+            yield Problem(file, f"{key}.capture_s", str(work.capture_s), "is after the end", remedy)
+
+
+def _event_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iterator[Problem]:
+    for index, event in enumerate(known.get("event", ())):
+        key = f"event[{index}]"
+        allowed, what = (nodes, "node") if len(event.target) == 2 else (satellites, "satellite")
+        yield from _unknown(event.target, allowed, f"{key}.target", what, file)
+        if "scenario" in known and event.at_s >= known["scenario"].duration_s:
+            remedy = "Move it earlier or lengthen duration_s"
+            yield Problem(file, f"{key}.at_s", str(event.at_s), "is after the end", remedy)
