@@ -5,12 +5,14 @@ is one row of a structured array, so retuning a whole sky is a few column assign
 Layouts: linux/netlink.h, linux/rtnetlink.h, linux/pkt_sched.h, linux/tc_act/tc_mirred.h.
 """
 
+import socket
 import struct
 from collections.abc import Iterator
 
 import numpy as np
 
 RTM_NEWLINK, RTM_GETLINK = 16, 18
+RTM_GETROUTE = 26
 RTM_NEWQDISC, RTM_GETQDISC = 36, 38
 RTM_NEWTFILTER = 44
 RTM_NEWACTION, RTM_GETACTION = 48, 50
@@ -200,6 +202,11 @@ def dump_links() -> bytes:
     return message(RTM_GETLINK, NLM_F_DUMP, bytes(16))
 
 
+def dump_routes() -> bytes:
+    """Return the request for all IPv4 routes of a namespace."""
+    return message(RTM_GETROUTE, NLM_F_DUMP, struct.pack("<B11x", socket.AF_INET))
+
+
 def dump_mirred() -> bytes:
     """Return the request for all mirred actions of a namespace."""
     table = attribute(1, attribute(1, attribute(1, b"mirred\0")))
@@ -257,3 +264,11 @@ def read_link(body: bytes) -> tuple[int, bool]:
     """Return (ifindex, administratively up) of a link message."""
     ifindex, flags = struct.unpack_from("<iI", body, 4)
     return ifindex, bool(flags & IFF_UP)
+
+
+def host_destination(body: bytes) -> str | None:
+    """Return the destination of a route message for one unicast IPv4 host in the main table."""
+    _, length, _, _, table, _, _, kind = struct.unpack_from("<8B", body)
+    if (length, table, kind) != (32, 254, 1):
+        return None
+    return socket.inet_ntoa(dict(attributes(body[12:]))[1])

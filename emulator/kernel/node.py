@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emulator.kernel import build, namespaces
+from emulator.kernel.messages import dump_routes, host_destination
 from emulator.kernel.netlink import NetlinkSocket
 from emulator.network import Node
 
 PORT_IFINDEX = 10
 """Interface index of a node's first port inside its namespace; the others follow."""
 _LOOPBACK_IFINDEX = 1
+
+Routes = dict[str, tuple[str, int]]
 
 _SYSCTLS = {
     "ipv4/ip_forward": 1,
@@ -111,15 +114,30 @@ class NodeHandle:
                 env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},
             )
 
-    def set_routes(self, routes: dict[str, tuple[str, int]], gone: Sequence[str] = ()) -> None:
-        """Write host routes ``{destination: (neighbour's address, port offset)}`` and remove ``gone``."""
+    def replace_routes(self, held: Routes, wanted: Routes) -> Routes:
+        """Turn the host routes ``held`` into ``wanted`` and return ``wanted``.
+
+        Routes are ``{destination: (neighbour's address, offset of the port)}``. A port that goes
+        dark keeps its routes (the kernel passes over them), so what was written is still there.
+        """
+        gone = [each for each in held if each not in wanted]
+        changed = {d: via for d, via in wanted.items() if held.get(d) != via}
         messages = [
             build.host_route(destination, gateway, PORT_IFINDEX + offset, self.node.ipv4)
-            for destination, (gateway, offset) in routes.items()
+            for destination, (gateway, offset) in changed.items()
         ]
         messages += [build.no_host_route(destination) for destination in gone]
-        wanted = [*routes, *gone]
-        self.netlink.send(messages, lambda i: f"set the route of {self.name} to {wanted[i]}")
+        named = [*changed, *gone]
+        self.netlink.send(messages, lambda i: f"set the route of {self.name} to {named[i]}")
+        return wanted
+
+    def destinations(self) -> set[str]:
+        """IPv4 host destinations in the node's main table, whoever wrote them."""
+        return {
+            found
+            for _, body in self.netlink.dump(dump_routes())
+            if (found := host_destination(body)) is not None
+        }
 
     def close(self) -> None:
         """Close what this handle holds open; the namespace itself is the fabric's to delete."""

@@ -1,0 +1,215 @@
+"""A scenario brought to life on this kernel: fabric, routing, workloads, player, in that order.
+
+Everything that is started is undone by the same ExitStack, also on errors and signals. Where
+this code runs (the host, or inside the user-mode kernel) makes no difference to it.
+"""
+
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emulator.clock import Clock, RealClock
+from emulator.errors import CapabilityError, RunError
+from emulator.kernel import ownership
+from emulator.kernel.fabric import Fabric
+from emulator.kernel.node import NodeHandle
+from emulator.kernel.probe import this_kernel
+from emulator.kernel.workers import Worker
+from emulator.linkplan import LinkPlan
+from emulator.player import Player, Step
+from emulator.scenario import Scenario
+from protocols import base
+
+Notify = Callable[[dict[str, Any]], None]
+
+_LEAD_S = 0.5
+"""Between the last preparation and the first step, so that the workloads are ready for it."""
+
+
+class Emulation:
+    """A running emulation; use as a context manager.
+
+    Entering builds the nodes and links in the state of step 0, starts routing and waits until it
+    has converged. ``play`` then retunes the sky in real time.
+
+        with Emulation(Scenario.load("three-body")) as emulation:
+            emulation["scs-01-a"].spawn(["iperf3", "-s"], log)
+            emulation.play()
+
+    Raises CapabilityError where this kernel lacks what the fabric needs.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        run_id: str | None = None,
+        run_dir: Path | None = None,
+        notify: Notify = lambda event: None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.plan = LinkPlan.of(scenario)
+        self.scenario = scenario
+        self.notify = notify
+        self.clock = clock or RealClock()
+        self.run_id = run_id
+        self.run_dir = run_dir
+        self.records: list[dict[str, Any]] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Emulation":
+        lacks = this_kernel()
+        if not lacks.complete:
+            reasons = {lacks.namespaces, lacks.veth, lacks.netem, lacks.redirect} - {""}
+            raise CapabilityError(
+                f"this kernel cannot carry an emulation: {'; '.join(sorted(reasons))}. "
+                "See `lasermesh doctor`."
+            )
+        with ExitStack() as undo:
+            self._claim(undo)
+            self._build(undo)
+            self._start_routing(undo)
+            self._stack = undo.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def __getitem__(self, name: str) -> NodeHandle:
+        """Return the handle of a node by name."""
+        return self.fabric.nodes[name]
+
+    @property
+    def nodes(self) -> dict[str, NodeHandle]:
+        """All node handles by name."""
+        return self.fabric.nodes
+
+    def _claim(self, undo: ExitStack) -> None:
+        run_dir = self.run_dir or Path(tempfile.gettempdir())
+        name = self.scenario.scenario.name
+        self.run = ownership.claim(name, run_dir, "host", self.run_id)
+        undo.callback(ownership.discard, self.run)
+
+    def _build(self, undo: ExitStack) -> None:
+        network = self.plan.network
+        silent = self.scenario.scenario.light_lost == "silent"
+        self.fabric = Fabric(network, self.run.run_id, self.run.state_dir, silent)
+        undo.callback(self.fabric.close)
+        undo.callback(ownership.sweep, self.run.run_id)
+        self.player = Player(self.plan, self.fabric, self.clock)
+        seconds = self.fabric.build(self.player.dark)
+        self.player.show(0)
+        self._verify()
+        self._save_desired()
+        self.tell("built", nodes=len(network.nodes), ports=len(network.ports), seconds=seconds)
+
+    def _verify(self) -> None:
+        """Prove by read-back that the kernel holds what it was told. Raises RunError."""
+        held = self.fabric.observe()
+        wrong = np.flatnonzero(held != self.player.state)
+        if len(wrong):
+            port = int(wrong[0])
+            raise RunError(
+                f"the kernel does not hold what it was told at {len(wrong)} ports; first "
+                f"{self.plan.network.port_label(port)}: told {self.player.state[port]}, "
+                f"holds {held[port]}"
+            )
+
+    def _start_routing(self, undo: ExitStack) -> None:
+        word = self.scenario.routing.protocol
+        scheme = base.load("lasermesh.routing", word)
+        if lacking := scheme.missing():
+            raise CapabilityError(f"routing {word!r} cannot run here: {lacking}")
+        self.routing: base.Routing = scheme(self.plan, self.nodes)
+        undo.callback(self.routing.stop)
+        began = self.clock.now()
+        self.routing.start()
+        self.tell("routing started", protocol=word, seconds=self.clock.now() - began)
+        began = self.clock.now()
+        self.routing.step(self.player.state)
+        self.routing.converge(self.player.state, self.scenario.routing.converge_s)
+        self.tell("converged", protocol=word, seconds=self.clock.now() - began)
+
+    def tell(self, event: str, **what: Any) -> None:
+        """Hand an event to whoever watches."""
+        self.notify({"event": event, **what})
+
+    def play(self) -> None:
+        """Run the workloads and step through the whole plan. Raises DaemonError if a daemon dies."""
+        start = self.clock.now() + _LEAD_S
+        with self._working(start) as workers:
+            self.tell("started", steps=self.plan.steps, step_s=self.plan.step_s)
+            self.player.play(start, lambda step: self._on_step(step, workers))
+            for worker in workers:
+                worker.finish()
+                self.records += worker.collect()
+        self._verify()
+        self.tell("finished")
+
+    def _on_step(self, step: Step, workers: list[Worker]) -> None:
+        self.routing.step(self.player.state)
+        self.routing.check()
+        if step.changes:
+            self._save_desired()
+        self.tell(
+            "step",
+            step=step.step,
+            t_s=step.t_s,
+            lag_ms=round(step.lag_ms, 3),
+            apply_ms=round(step.apply_ms, 3),
+            changes=step.changes,
+        )
+        for worker in workers:
+            worker.check()
+            for record in worker.collect():
+                self.records.append(record)
+                if "event" in record:
+                    self.notify(record)
+
+    @contextmanager
+    def _working(self, start: float) -> Iterator[list[Worker]]:
+        """Start every workload in a process of its own; end them however the block ends."""
+        with ExitStack() as stack:
+            workers = []
+            for number, spec in enumerate(self.scenario.workload):
+                work: base.Workload = base.load("lasermesh.workload", spec.kind)(spec, self.plan)
+                path = self.run.state_dir / f"workload-{number}.jsonl"
+                worker = Worker(f"{spec.kind}-{number}", path)
+                stack.callback(worker.end)
+                worker.start(
+                    lambda record, work=work: work.run(self.nodes, self.clock, start, record)
+                )
+                workers.append(worker)
+            yield workers
+
+    def _save_desired(self) -> None:
+        """Leave what the fabric was told for `lasermesh inspect`, whole or not at all."""
+        draft = self.run.state_dir / "desired.new.npy"
+        np.save(draft, self.player.state)
+        draft.rename(self.run.state_dir / "desired.npy")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into KeyboardInterrupt, so that ``finally`` and ExitStack run."""
+
+    def interrupt(number: int, _: object) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {kind: signal.signal(kind, interrupt) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def machine_facts() -> dict[str, Any]:
+    """What this kernel says of itself: release and load averages."""
+    return {"release": os.uname().release, "load": [round(x, 2) for x in os.getloadavg()]}

@@ -1,0 +1,176 @@
+"""Who owns what: every run has an id, a state folder, and names that carry the id.
+
+Cleaning is by ownership, never by pattern: the namespaces named after the run, the processes
+inside them, the controller by pid *and* start time, the user-mode kernel's process group.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from emulator.errors import RunError
+from emulator.kernel import namespaces
+from emulator.kernel.usermode import kill_group
+
+_FRR_RUN = Path("/run/frr")
+_FRR_CRASH = Path("/var/tmp/frr")
+_GRACE_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as its state folder describes it."""
+
+    run_id: str
+    scenario: str
+    run_dir: str
+    kernel: str
+    pid: int
+    pid_started: int
+    guest_pid: int = 0
+
+    @property
+    def state_dir(self) -> Path:
+        """The run's folder below the state root."""
+        return state_root() / self.run_id
+
+    @property
+    def alive(self) -> bool:
+        """True while the process that controls this run lives."""
+        return self.pid_started != 0 and start_time(self.pid) == self.pid_started
+
+
+def state_root() -> Path:
+    """Where this user's runs keep their state: in memory, gone at reboot."""
+    if os.geteuid() == 0:
+        return Path("/run/lasermesh")
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and os.access(runtime, os.W_OK):
+        return Path(runtime, "lasermesh")
+    return Path(tempfile.gettempdir(), f"lasermesh-{os.geteuid()}")
+
+
+def start_time(pid: int) -> int:
+    """Start time of a process in clock ticks since boot, 0 where there is none (proc(5), field 22)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    fields = stat.rpartition(")")[2].split()
+    return 0 if fields[0] == "Z" else int(fields[19])
+
+
+def claim(scenario: str, run_dir: Path, kernel: str, run_id: str | None = None) -> Run:
+    """Create a run's state folder before anything else of it exists."""
+    run_id = run_id or secrets.token_hex(3)
+    run = Run(run_id, scenario, str(run_dir), kernel, os.getpid(), start_time(os.getpid()))
+    state_root().mkdir(mode=0o700, parents=True, exist_ok=True)
+    run.state_dir.mkdir(mode=0o711)
+    write(run)
+    return run
+
+
+def write(run: Run) -> None:
+    """Write a run's description, whole or not at all."""
+    draft = run.state_dir / "run.json.new"
+    draft.write_text(json.dumps(asdict(run)))
+    draft.rename(run.state_dir / "run.json")
+
+
+def runs() -> list[Run]:
+    """All runs of this user that left state, oldest first; a folder without description counts."""
+    found = []
+    root = state_root()
+    for folder in sorted(root.iterdir(), key=lambda f: f.stat().st_mtime) if root.is_dir() else []:
+        try:
+            found.append(Run(**json.loads((folder / "run.json").read_text())))
+        except (OSError, ValueError, TypeError):
+            found.append(Run(folder.name, "unknown", "", "host", 0, 0))
+    return found
+
+
+def find(run_id: str | None) -> Run:
+    """Return the live run of that id, or the newest. Raises RunError where there is none."""
+    live = [run for run in runs() if run.alive and run_id in (None, run.run_id)]
+    if not live:
+        wanted = f"run {run_id}" if run_id else "emulation"
+        raise RunError(f"no {wanted} is up. Start one: lasermesh up SCENARIO")
+    return live[-1]
+
+
+def take_down(run: Run) -> None:
+    """Remove exactly what ``run`` owns: ask its controller to end, then clean by force."""
+    if run.alive and run.pid != os.getpid():
+        with suppress(ProcessLookupError):
+            os.kill(run.pid, signal.SIGTERM)
+        if not wait_for(lambda: not run.alive, _GRACE_S):
+            with suppress(ProcessLookupError):
+                os.kill(run.pid, signal.SIGKILL)
+            wait_for(lambda: not run.alive, _GRACE_S)
+    if run.guest_pid:
+        kill_group(run.guest_pid)
+    sweep(run.run_id)
+    discard(run)
+
+
+def discard(run: Run) -> None:
+    """Remove a run's state folder: the last thing of a run to go."""
+    shutil.rmtree(run.state_dir, ignore_errors=True)
+
+
+def sweep(run_id: str) -> None:
+    """Kill what is inside the run's namespaces, delete them and what its daemons left in files."""
+    spaces = [n for n in namespaces.names(f"lm-{run_id}") if n[9:10] in ("", "-")]
+    killed: set[int] = set()
+
+    def kill() -> bool:
+        remaining = [pid for pid in namespaces.processes(spaces) if pid != os.getpid()]
+        for pid in remaining:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        killed.update(remaining)
+        return not remaining
+
+    if spaces:
+        wait_for(kill, _GRACE_S)
+    for name in spaces:
+        namespaces.delete(name)
+    remove_daemon_files(run_id, killed)
+
+
+def remove_daemon_files(run_id: str, pids: set[int]) -> None:
+    """Remove FRR's own folders of this run: sockets by name, crash buffers by pid."""
+    if _FRR_RUN.is_dir():
+        for folder in _FRR_RUN.glob(f"lm-{run_id}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+    if _FRR_CRASH.is_dir():
+        for folder in _FRR_CRASH.iterdir():
+            pid = folder.name.rpartition(".")[2]
+            if pid.isdigit() and int(pid) in pids:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep_dead() -> list[Run]:
+    """Take down every run whose controller is gone; return them."""
+    dead = [run for run in runs() if not run.alive]
+    for run in dead:
+        take_down(run)
+    return dead
+
+
+def wait_for(condition: Callable[[], bool], deadline_s: float) -> bool:
+    """Poll ``condition`` until it holds or ``deadline_s`` has passed; return whether it held."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True

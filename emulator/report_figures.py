@@ -1,0 +1,303 @@
+"""Figures of the report other than the timeline: latency parts, delays, errors, lag."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emulator.report_links import Delay, Pair, pair_of
+from emulator.report_page import seconds, significant
+from emulator.report_record import Answer, Probe, Step
+from emulator.report_svg import (
+    FAINT,
+    HALF_IN,
+    INK,
+    MEASURED,
+    PART_COLOURS,
+    PLANNED,
+    WIDTH_IN,
+    svg,
+    time_axis,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STRATEGIES = {
+    "raw": "Raw downlink",
+    "onboard": "Processed on board",
+    "laser": "Offloaded by laser",
+}
+PART_NAMES = {
+    "wait": "wait for a contact",
+    "compute": "compute",
+    "transmit": "transmit",
+    "propagate": "propagate",
+    "other": "other",
+}
+
+_COLUMNS = 4
+_POINTS_PER_PANEL = 60
+_FLOOR_US = 0.1
+
+
+def latency_bars(answers: Sequence[Answer], labels: Sequence[str], end_s: float) -> str:
+    """Return one stacked bar a strategy: from the image to its answer on the ground."""
+
+    def draw(figure: "Figure") -> None:
+        height_in = figure.get_figheight()
+        axes = figure.add_axes((0.17, 0.46 / height_in, 0.80, 1 - 0.80 / height_in))
+        for index, answer in enumerate(answers):
+            _latency_bar(axes, index, answer, end_s)
+        longest_s = max(_shown_s(answer, end_s) for answer in answers)
+        axes.set_xlim(0, longest_s * 1.13)
+        axes.set_ylim(len(answers) - 0.5, -0.5)
+        axes.set_yticks(range(len(answers)), labels, fontsize=9)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(False, axis="y")
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("time since the image was complete, s")
+        _part_legend(figure)
+
+    size_in = (WIDTH_IN, 0.85 + 0.42 * len(answers))
+    return svg("latency", "Latency of the answer by strategy and part", size_in, draw)
+
+
+def _shown_s(answer: Answer, end_s: float) -> float:
+    if answer.latency_s is None:
+        return max(end_s - answer.capture_s, 1e-9)
+    return max(answer.latency_s, 1e-9)
+
+
+def _latency_bar(axes: "Axes", index: int, answer: Answer, end_s: float) -> None:
+    total_s = _shown_s(answer, end_s)
+    said = seconds(answer.latency_s)
+    if answer.latency_s is None:
+        look = {"color": "none", "edgecolor": FAINT, "hatch": "////", "linestyle": "--"}
+        axes.barh(index, total_s, height=0.62, linewidth=0.8, gid=f"bar-{index}-none", **look)
+        said = "not delivered"
+    elif answer.parts_s is None:
+        axes.barh(index, total_s, height=0.62, color=FAINT, gid=f"bar-{index}-total")
+    else:
+        left_s = 0.0
+        for part, colour in PART_COLOURS.items():
+            width_s = answer.parts_s.get(part) or 0.0
+            if width_s <= 0:
+                continue
+            look = {"color": colour, "edgecolor": "white", "linewidth": 0.7}
+            gid = f"bar-{index}-{answer.strategy}-{part}"
+            axes.barh(index, width_s, left=left_s, height=0.62, gid=gid, **look)
+            left_s += width_s
+    axes.annotate(
+        said,
+        (total_s, index),
+        xytext=(5, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=10,
+        fontweight="bold",
+    )
+
+
+def _part_legend(figure: "Figure") -> None:
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(facecolor=colour, edgecolor=FAINT, linewidth=0.4, label=PART_NAMES[part])
+        for part, colour in PART_COLOURS.items()
+    ]
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.16, 1.0),
+        ncols=len(handles),
+        handlelength=1.2,
+        columnspacing=2.0,
+        borderaxespad=0.2,
+    )
+
+
+def delay_panels(
+    name: str, pairs: Sequence[Pair], plan: dict[Pair, Delay], probes: Iterable[Probe], end_s: float
+) -> str:
+    """Return a small plot a pair: planned one-way delay, and half of each measured round trip."""
+    measured: dict[Pair, list[Probe]] = {pair: [] for pair in pairs}
+    for probe in probes:
+        if (pair := pair_of(probe.a, probe.b)) in measured:
+            measured[pair].append(probe)
+    rows = -(-len(pairs) // _COLUMNS)
+
+    def draw(figure: "Figure") -> None:
+        panels = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+        for number, (axes, pair) in enumerate(zip(panels, pairs, strict=False)):
+            line = plan.get(pair) or _expected(measured[pair])
+            _delay_panel(axes, pair, line, measured[pair], end_s)
+            if number + _COLUMNS >= len(pairs):
+                axes.set_xlabel("time since the start, s")
+            else:
+                axes.tick_params(labelbottom=False)
+            if number % _COLUMNS == 0:
+                axes.set_ylabel("one way, ms")
+        for axes in panels[len(pairs) :]:
+            axes.set_visible(False)
+        inch = 1 / figure.get_figheight()
+        figure.subplots_adjust(
+            left=0.055, right=0.99, bottom=0.42 * inch, top=1 - 0.24 * inch, wspace=0.24
+        )
+        figure.subplots_adjust(hspace=0.46)
+
+    size_in = (WIDTH_IN, 0.5 + 1.3 * rows)
+    return svg(name, "One-way delay of each pair over time", size_in, draw)
+
+
+def _expected(probes: Iterable[Probe]) -> Delay:
+    """Return half the expected round trip, for pairs with more than one link between them."""
+    line = Delay()
+    for probe in sorted(probes):
+        line.t_s.append(probe.t_s)
+        line.ms.append(probe.expected_ms / 2)
+    return line
+
+
+def _delay_panel(
+    axes: "Axes", pair: Pair, line: Delay, probes: Sequence[Probe], end_s: float
+) -> None:
+    points = worst_of_each_span(probes, end_s)
+    low_ms, high_ms = _delay_limits(line.ms, [each.rtt_ms / 2 for each in points])
+    inside = [each for each in points if each.rtt_ms / 2 <= high_ms]
+    beyond = [each for each in points if each.rtt_ms / 2 > high_ms]
+    lost = [each.t_s for each in probes if each.rtt_ms is None]
+    axes.plot(line.t_s, line.ms, color=PLANNED, linewidth=1.4, zorder=2)
+    look = {"color": MEASURED, "linestyle": "none", "markeredgewidth": 0}
+    half_ms = [each.rtt_ms / 2 for each in inside]
+    axes.plot([each.t_s for each in inside], half_ms, marker="o", markersize=2.2, zorder=3, **look)
+    top_ms = high_ms - 0.04 * (high_ms - low_ms)
+    axes.plot(
+        [each.t_s for each in beyond],
+        [top_ms] * len(beyond),
+        marker="^",
+        markersize=3.6,
+        zorder=4,
+        **look,
+    )
+    bottom_ms = low_ms + 0.05 * (high_ms - low_ms)
+    axes.plot(lost, [bottom_ms] * len(lost), "x", color=INK, markersize=3.2, zorder=4)
+    axes.set_title(f"{pair[0]} – {pair[1]}", loc="left", pad=3)
+    axes.set_xlim(0, end_s)
+    axes.set_ylim(low_ms, high_ms)
+    axes.locator_params(axis="both", nbins=4)
+    axes.ticklabel_format(axis="y", useOffset=False, style="plain")
+
+
+def _delay_limits(planned_ms: Sequence[float], measured_ms: Sequence[float]) -> tuple[float, float]:
+    """Limits that show the plan well: noise is not blown up, queues do not flatten it."""
+    plan = np.array([*planned_ms, *([] if len(planned_ms) else measured_ms), 0.0][: -1 or None])
+    plan = plan[np.isfinite(plan)]
+    low_ms, high_ms = (plan.min(), plan.max()) if len(plan) else (0.0, 1.0)
+    span_ms = max(high_ms - low_ms, 0.1 * high_ms, 0.2)
+    near = [each for each in measured_ms if each <= high_ms + 1.5 * span_ms]
+    high_ms = max([high_ms, *near])
+    low_ms = min([low_ms, *near])
+    margin_ms = max(span_ms - (high_ms - low_ms), 0.3 * span_ms) / 2
+    return max(0.0, low_ms - margin_ms), high_ms + margin_ms
+
+
+def worst_of_each_span(probes: Iterable[Probe], end_s: float) -> list[Probe]:
+    """Return at most :data:`_POINTS_PER_PANEL` answered probes: the worst of each span of time."""
+    worst: dict[int, Probe] = {}
+    for probe in probes:
+        if probe.rtt_ms is None:
+            continue
+        span = int(probe.t_s / end_s * _POINTS_PER_PANEL)
+        held = worst.get(span)
+        if held is None or _error_ms(probe) > _error_ms(held):
+            worst[span] = probe
+    return [worst[span] for span in sorted(worst)]
+
+
+def _error_ms(probe: Probe) -> float:
+    return abs((probe.rtt_ms or 0.0) - probe.expected_ms)
+
+
+def delay_bands(plans: dict[str, dict[Pair, Delay]], end_s: float) -> str:
+    """Return shortest, median and longest planned delay over time, where links are many."""
+    titles = {"isl": "Lasers", "gsl": "Ground links"}
+    shown = [medium for medium in titles if plans.get(medium)]
+
+    def draw(figure: "Figure") -> None:
+        panels = figure.subplots(1, len(shown), squeeze=False)[0]
+        for axes, medium in zip(panels, shown, strict=True):
+            at: dict[float, list[float]] = {}
+            for line in plans[medium].values():
+                for t_s, ms in zip(line.t_s, line.ms, strict=True):
+                    if np.isfinite(ms):
+                        at.setdefault(t_s, []).append(ms)
+            t_s = sorted(at)
+            low, middle, high = np.array([np.percentile(at[t], (0, 50, 100)) for t in t_s]).T
+            axes.fill_between(t_s, low, high, color=PLANNED, alpha=0.22, linewidth=0)
+            axes.plot(t_s, middle, color=PLANNED, linewidth=1.4)
+            axes.set_title(f"{titles[medium]}: {len(plans[medium])} pairs", loc="left")
+            axes.set_ylabel("one way, ms")
+            axes.set_ylim(0, max(high) * 1.1)
+            time_axis(axes, end_s)
+        figure.subplots_adjust(left=0.06, right=0.99, bottom=0.17, top=0.9, wspace=0.16)
+
+    return svg("bands", "Range of one-way delays over time", (WIDTH_IN, 2.6), draw)
+
+
+def error_histogram(probes: Iterable[Probe]) -> str:
+    """Return the distribution of |measured - expected| round trip, logarithmic."""
+    errors_us = np.array([_error_ms(each) * 1e3 for each in probes if each.rtt_ms is not None])
+    errors_us = np.maximum(errors_us, _FLOOR_US)
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_axes((0.11, 0.18, 0.86, 0.70))
+        low, high = np.floor(np.log10(errors_us.min())), np.ceil(np.log10(errors_us.max()))
+        decades = int(max(high - low, 1))
+        bins = np.logspace(low, low + decades, 8 * decades + 1)
+        axes.hist(errors_us, bins=bins, color=MEASURED, edgecolor="white", linewidth=0.5)
+        axes.set_xscale("log")
+        axes.set_xlim(bins[0], bins[-1])
+        axes.minorticks_off()
+        axes.xaxis.set_major_formatter(lambda us, _: seconds(us * 1e-6))
+        axes.set_xlabel("difference between measured and expected round trip")
+        axes.set_ylabel("probes")
+        axes.grid(False, axis="x")
+        _percentile_lines(axes.axvline, axes, errors_us, lambda us: seconds(us * 1e-6))
+
+    return svg("errors", "Histogram of round-trip errors", (HALF_IN, 2.5), draw)
+
+
+def _percentile_lines(
+    line: Callable[..., object], axes: "Axes", values: np.ndarray, said: Callable[[float], str]
+) -> None:
+    """Mark the median and the 99th percentile, named above the plot so that nothing is covered."""
+    median, tail = np.percentile(values, (50, 99))
+    line(median, color=INK, linewidth=0.9)
+    line(tail, color=INK, linewidth=0.9, linestyle=(0, (3, 2)))
+    text = f"median {said(median)} (solid), 99 % within {said(tail)} (dashed)"
+    axes.set_title(text, loc="left")
+
+
+def lag_plot(steps: Sequence[Step], end_s: float) -> str:
+    """Return how late each step was applied."""
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_axes((0.12, 0.18, 0.85, 0.70))
+        lag_ms = np.array([each.lag_ms for each in steps])
+        t_s = np.array([each.t_s for each in steps])
+        positive = lag_ms[lag_ms > 0]
+        if len(positive):
+            lag_ms = np.maximum(lag_ms, positive.min())
+            axes.set_yscale("log")
+            axes.minorticks_off()
+            low, high = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
+            axes.set_ylim(10**low, 10 ** max(high, low + 1))
+            axes.yaxis.set_major_formatter(lambda ms, _: f"{significant(ms, 1)}")
+        axes.plot(t_s, lag_ms, "o", color=PLANNED, markersize=2.2, markeredgewidth=0)
+        axes.set_ylabel("lag, ms")
+        time_axis(axes, end_s)
+        _percentile_lines(axes.axhline, axes, lag_ms, lambda ms: seconds(ms * 1e-3))
+
+    return svg("lag", "Lag of each step", (HALF_IN, 2.5), draw)

@@ -1,0 +1,204 @@
+"""Run directory → RunRecord: everything a finished run wrote down, read once, nothing written.
+
+Only ``scenario.json`` and ``summary.json`` must be there. What else is absent or unreadable is
+named in ``RunRecord.missing``, so that the report can say so where the reader looks for it.
+"""
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from emulator.errors import RunError
+from emulator.linkplan import LinkPlan
+from emulator.scenario import OffloadWorkload, Scenario
+
+Span = tuple[float, float]
+
+
+class Step(NamedTuple):
+    """One retune of the sky: how late it was, how long it took, how many ports it changed."""
+
+    step: int
+    t_s: float
+    lag_ms: float
+    apply_ms: float
+    changes: int
+
+
+class Probe(NamedTuple):
+    """One round trip; ``rtt_ms`` is None where no answer came."""
+
+    t_s: float
+    a: str
+    b: str
+    seq: int
+    rtt_ms: float | None
+    expected_ms: float
+
+
+class Flow(NamedTuple):
+    """One transfer of an object; times are None where the run ended first."""
+
+    strategy: str
+    leg: int
+    source: str
+    destination: str
+    bytes: int
+    start_s: float | None
+    first_byte_s: float | None
+    end_s: float | None
+    verified: int
+
+
+_TABLES: dict[str, type] = {"steps": Step, "probes": Probe, "flows": Flow}
+
+
+class Answer(NamedTuple):
+    """How one strategy brought the answer of one image to the ground, or did not."""
+
+    strategy: str
+    source: str
+    capture_s: float
+    object_bytes: int
+    latency_s: float | None
+    parts_s: dict[str, float] | None
+    verified: bool
+    path: tuple[str, ...]
+    delivered_to: str | None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A finished run: what was asked for, what was planned, what was measured."""
+
+    scenario: Scenario
+    plan: LinkPlan
+    summary: dict[str, Any]
+    machine: dict[str, Any] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    flows: tuple[Flow, ...] = ()
+    events: tuple[dict[str, Any], ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
+    """Why a part is empty: file or table → reason."""
+
+    @classmethod
+    def read(cls, run_dir: Path) -> "RunRecord":
+        """Read ``run_dir``. Raises RunError where it holds no finished run."""
+        missing: dict[str, str] = {}
+        summary = _summary(run_dir)
+        scenario = Scenario.load(run_dir / "scenario.json")
+        return cls(
+            scenario=scenario,
+            plan=LinkPlan.of(scenario),
+            summary=summary,
+            machine=_machine(run_dir / "machine.json", missing),
+            events=_events(run_dir / "events.jsonl", missing),
+            missing=missing,
+            **_tables(run_dir / "run.sqlite", missing),
+        )
+
+    @property
+    def end_s(self) -> float:
+        """Seconds from the start to the end of the run."""
+        return self.plan.steps * self.plan.step_s
+
+    def answers(self) -> list[Answer]:
+        """Return the offload results, each with the image that it answers."""
+        images = [w for w in self.scenario.workload if isinstance(w, OffloadWorkload)]
+        seen: dict[str, int] = {}
+        found = []
+        for row in self.summary.get("offload", ()):
+            nth = seen[row["strategy"]] = seen.get(row["strategy"], 0) + 1
+            image = _image_of(row, nth, images)
+            found.append(
+                Answer(
+                    strategy=row["strategy"],
+                    source=image.source if image else next(iter(row["path"] or ()), "a satellite"),
+                    capture_s=image.capture_s if image else 0.0,
+                    object_bytes=row["object_bytes"],
+                    latency_s=row["latency_s"],
+                    parts_s=row["parts_s"],
+                    verified=row["verified"],
+                    path=tuple(row["path"] or ()),
+                    delivered_to=row["delivered_to"],
+                )
+            )
+        return found
+
+
+def _image_of(
+    row: dict[str, Any], nth: int, images: list[OffloadWorkload]
+) -> OffloadWorkload | None:
+    """Return the workload of a result: the one its path begins at, else the nth of its strategy."""
+    start = next(iter(row["path"] or ()), None)
+    by_path = [image for image in images if image.source == start]
+    by_order = [image for image in images if row["strategy"] in image.strategies]
+    if len(by_path) == 1 or not by_order:
+        return by_path[0] if by_path else None
+    return by_order[min(nth, len(by_order)) - 1]
+
+
+def _summary(run_dir: Path) -> dict[str, Any]:
+    for name in ("scenario.json", "summary.json"):
+        if not (run_dir / name).is_file():
+            raise RunError(f"no report: {run_dir} holds no {name}, so no run ended there")
+    try:
+        summary = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"no report: {run_dir / 'summary.json'} is not JSON: {error}") from None
+    return dict(summary)
+
+
+def _machine(path: Path, missing: dict[str, str]) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        missing["machine"] = _reason(path, error)
+        return {}
+
+
+def _events(path: Path, missing: dict[str, str]) -> tuple[dict[str, Any], ...]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        missing["events"] = _reason(path, error)
+        return ()
+    found, torn = [], 0
+    for line in filter(str.strip, lines):
+        try:
+            event = json.loads(line)
+            found.append({**event, "t_s": float(event["t_s"]), "event": str(event["event"])})
+        except (ValueError, TypeError, KeyError):
+            torn += 1
+    if torn:
+        missing["events"] = f"{torn} unreadable lines of {path.name} are left out"
+    return tuple(sorted(found, key=lambda event: event["t_s"]))
+
+
+def _tables(path: Path, missing: dict[str, str]) -> dict[str, Any]:
+    if not path.is_file():
+        missing.update(dict.fromkeys(_TABLES, f"the run directory has no {path.name}"))
+        return {}
+    found = {}
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as base:
+        for name, row in _TABLES.items():
+            columns = ", ".join(row._fields)
+            try:
+                rows = base.execute(f"SELECT {columns} FROM {name} ORDER BY rowid").fetchall()
+            except sqlite3.Error as error:
+                missing[name] = f"{path.name} cannot be read: {error}"
+                continue
+            found[name] = tuple(map(row._make, rows))
+            if not rows:
+                missing[name] = f"table {name} of {path.name} is empty"
+    return found
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"the run directory has no {path.name}"
+    return f"{path.name} cannot be read: {error}"

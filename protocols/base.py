@@ -1,0 +1,66 @@
+"""The two interfaces of this package, and how names in a scenario become protocols."""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from emulator.clock import Clock
+from emulator.linkplan import LinkPlan
+
+if TYPE_CHECKING:
+    from emulator.kernel.node import NodeHandle
+
+Nodes = Mapping[str, "NodeHandle"]
+Record = Callable[[dict[str, Any]], None]
+
+
+class Routing(Protocol):
+    """A routing protocol or scheme over a whole emulation. Made with the plan it will run under."""
+
+    def __init__(self, plan: LinkPlan, nodes: Nodes) -> None: ...
+
+    @staticmethod
+    def missing() -> str:
+        """Return '' where this machine can run it, else what it lacks and how to get it."""
+        ...
+
+    def start(self) -> None:
+        """Start daemons, if any. Raises DaemonError naming the node whose daemon did not come up."""
+        ...
+
+    def step(self, state: np.ndarray) -> None:
+        """The fabric now holds ``state`` (PORT_STATE)."""
+        ...
+
+    def converge(self, state: np.ndarray, deadline_s: float) -> None:
+        """Wait until the routes for ``state`` stand. Raises DaemonError after ``deadline_s``."""
+        ...
+
+    def check(self) -> None:
+        """Raise DaemonError if a daemon has died."""
+        ...
+
+    def stop(self) -> None:
+        """Stop daemons; never raises."""
+        ...
+
+
+class Workload(Protocol):
+    """Traffic over an emulation; runs in a process of its own beside the player."""
+
+    def __init__(self, spec: Any, plan: LinkPlan) -> None: ...
+
+    def run(self, nodes: Nodes, clock: Clock, start: float, record: Record) -> None:
+        """Work from clock time ``start`` (scenario second 0) to the scenario's end.
+
+        Hands every finding to ``record`` as soon as it is known: the process may be ended at any
+        moment.
+        """
+        ...
+
+
+def load(group: str, name: str) -> Any:
+    """Return the class registered as ``name`` in an entry-point group. Raises KeyError."""
+    return entry_points(group=group)[name].load()

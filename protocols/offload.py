@@ -1,0 +1,340 @@
+"""On-orbit to ground: one image, and its answer on the ground by each strategy, over real TCP.
+
+raw      the image waits for the source's own contact, goes down, and is computed on the ground
+onboard  the source computes, and the small answer waits for contact and goes down
+laser    the image goes by laser to the satellite that has (or first gets) contact, down from
+         there, and is computed on the ground
+
+The bytes are real (scaled as the rates are) and verified by hash at each stop. Computing is a
+timed wait of operations / (TOPS × utilisation), not scaled. Latency runs from the completed
+image to the answer on the ground; its parts come from one timeline and sum to it exactly.
+"""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from emulator.clock import Clock
+from emulator.faults import Faults
+from emulator.linkplan import LinkPlan
+from emulator.scenario import OffloadWorkload
+from emulator.units import NS_PER_S
+from protocols.base import Nodes, Record
+from protocols.objects import Received, Receiver, make_object, send_object
+from protocols.static import next_hops
+
+_RETRY_S = 0.1
+_SETTLE_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class GroundContact:
+    """A satellite's contact with a station, in seconds of the scenario."""
+
+    satellite: int
+    station: int
+    start_s: float
+    end_s: float
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Where the time of one strategy went, in seconds."""
+
+    wait: float = 0.0
+    compute: float = 0.0
+    transmit: float = 0.0
+    propagate: float = 0.0
+    path: list[str] = field(default_factory=list)
+
+    def parts(self, latency_s: float) -> dict[str, float]:
+        """Return the parts; ``other`` is what no single cause explains, so the sum is exact."""
+        known = self.wait + self.compute + self.transmit + self.propagate
+        return {
+            "wait": self.wait,
+            "compute": self.compute,
+            "transmit": self.transmit,
+            "propagate": self.propagate,
+            "other": latency_s - known,
+        }
+
+
+class Offload:
+    """Runs all strategies of one image side by side."""
+
+    def __init__(self, spec: OffloadWorkload, plan: LinkPlan) -> None:
+        self.spec = spec
+        self.plan = plan
+        self.network = plan.network
+        self.faults = Faults.of(plan.scenario, plan.network)
+        self.source = plan.network.node(spec.source).index
+        scale = plan.scenario.scenario.rate_scale
+        self.object_bytes = max(1, round(spec.object_bytes / scale))
+        self.result_bytes = max(1, round(spec.result_bytes / scale))
+        self.onboard_s = spec.operations / (spec.onboard_tops * 1e12 * spec.onboard_utilisation)
+        self.ground_s = spec.operations / (spec.ground_tops * 1e12 * spec.ground_utilisation)
+
+    def run(self, nodes: Nodes, clock: Clock, start: float, record: Record) -> None:
+        """Take the image, run the strategies, record flows and answers as they happen."""
+        asyncio.run(_Attempt(self, nodes, clock, start, record).run())
+
+    def ground_contacts(self) -> list[GroundContact]:
+        """Contacts between satellites and stations, faults cut out, in order of start."""
+        step_s = self.plan.step_s
+        found = []
+        for row in self.plan.contacts:
+            ends = [int(self.network.port_node[row[port]]) for port in ("a", "b")]
+            kinds = [self.network.nodes[end].kind for end in ends]
+            if sorted(kinds) != ["satellite", "station"]:
+                continue
+            satellite, station = ends if kinds[0] == "satellite" else reversed(ends)
+            for first, last in self._intact(satellite, station, int(row["start"]), int(row["end"])):
+                found.append(GroundContact(satellite, station, first * step_s, last * step_s))
+        return sorted(found, key=lambda c: (c.start_s, c.end_s))
+
+    def _intact(self, a: int, b: int, start: int, end: int) -> list[tuple[int, int]]:
+        edges = [int(np.ceil(e.at_s / self.plan.step_s)) for e in self.faults.events]
+        cuts = sorted({start, end, *(e for e in edges if start < e < end)})
+        pieces = []
+        for first, last in zip(cuts, cuts[1:], strict=False):
+            links, dead = self.faults.broken(first * self.plan.step_s)
+            if frozenset((a, b)) not in links and not {a, b} & dead:
+                pieces.append((first, last))
+        return pieces
+
+    def next_contact(self, satellite: int, now_s: float) -> GroundContact | None:
+        """The contact of ``satellite`` that is open at ``now_s``, or else opens first."""
+        own = [c for c in self.ground_contacts() if c.satellite == satellite and c.end_s > now_s]
+        return min(own, key=lambda c: max(c.start_s, now_s), default=None)
+
+    def relay(self, now_s: float) -> int:
+        """The satellite, reachable by laser at ``now_s``, with ground contact soonest.
+
+        Of those equally soon, the one with the shortest light path; the source itself if it is
+        as good as any.
+        """
+        distance_s = self.light_time_s(now_s)
+        best = (float("inf"), float("inf"), self.source)
+        for satellite in self.network.satellites.tolist():
+            contact = self.next_contact(satellite, now_s)
+            if contact and np.isfinite(distance_s[satellite]):
+                opens_s = max(contact.start_s, now_s)
+                best = min(best, (opens_s, float(distance_s[satellite]), satellite))
+        return best[2]
+
+    def light_time_s(self, now_s: float) -> np.ndarray:
+        """One-way delay from the source to every satellite over lasers alone, inf where none."""
+        delay_s = np.full(len(self.network.nodes), np.inf)
+        for node in self.network.satellites.tolist():
+            path = self.path(self.source, node, now_s)
+            if path and all(self.network.nodes[hop].kind == "satellite" for hop in path):
+                delay_s[node] = self.propagation_s(path, now_s)
+        return delay_s
+
+    def state(self, now_s: float) -> np.ndarray:
+        """PORT_STATE at ``now_s``, faults included."""
+        wanted = self.plan.at(self.plan.step_of(now_s))
+        return self.faults.lay_over(wanted, self.plan.dark(), now_s)
+
+    def path(self, a: int, b: int, now_s: float) -> list[int]:
+        """Nodes of the quickest path from a to b at ``now_s``, [] where there is none."""
+        hops = next_hops(self.network, self.state(now_s))
+        path = [a]
+        while path[-1] != b:
+            step = int(hops[path[-1], b])
+            if step < 0:
+                return []
+            path.append(step)
+        return path
+
+    def propagation_s(self, path: list[int], now_s: float) -> float:
+        """One-way light time along ``path`` at ``now_s``."""
+        state, node = self.state(now_s), self.network.port_node
+        total_ns = 0
+        for a, b in zip(path, path[1:], strict=False):
+            arriving = np.flatnonzero((node == b) & (state["peer"] >= 0))
+            total_ns += min(
+                int(state["delay_ns"][p]) for p in arriving if node[state["peer"][p]] == a
+            )
+        return total_ns / NS_PER_S
+
+
+class _Attempt:
+    """One run of an :class:`Offload`: the clock, the receivers and the satellites' send queues."""
+
+    def __init__(
+        self, work: Offload, nodes: Nodes, clock: Clock, start: float, record: Record
+    ) -> None:
+        self.work = work
+        self.handles = {handle.node.index: handle for handle in nodes.values()}
+        self.clock = clock
+        self.start = start
+        self.record = record
+        self.receivers: dict[int, Receiver] = {}
+        self.down: dict[int, _Downlink] = {}
+
+    def now_s(self) -> float:
+        """Seconds since the scenario's start."""
+        return self.clock.now() - self.start
+
+    async def run(self) -> None:
+        """Open a receiver in every node, then let the strategies run until the scenario ends."""
+        work = self.work
+        for index, handle in self.handles.items():
+            self.receivers[index] = Receiver(handle.socket, self.now_s)
+        serving = [asyncio.create_task(each.serve()) for each in self.receivers.values()]
+        end_s = work.plan.scenario.scenario.duration_s
+        await self.sleep_until(work.spec.capture_s)
+        self.note("captured", node=work.spec.source, object_bytes=work.spec.object_bytes)
+        tasks = [asyncio.create_task(self.strategy(name)) for name in work.spec.strategies]
+        _, unfinished = await asyncio.wait(tasks, timeout=max(0.0, end_s - self.now_s()))
+        for task in (*unfinished, *serving):
+            task.cancel()
+        await asyncio.gather(*tasks, *serving, return_exceptions=True)
+        for name, task in zip(work.spec.strategies, tasks, strict=True):
+            if not task.cancelled() and task.exception():
+                raise RuntimeError(f"strategy {name} failed") from task.exception()
+        for each in self.receivers.values():
+            each.close()
+
+    async def sleep_until(self, t_s: float) -> None:
+        """Sleep until ``t_s`` of the scenario."""
+        await asyncio.sleep(max(0.0, t_s - self.now_s()))
+
+    def note(self, event: str, **what: object) -> None:
+        """Record an event with its time."""
+        self.record({"event": event, "t_s": round(self.now_s(), 6), **what})
+
+    async def strategy(self, name: str) -> None:
+        """Bring one answer to the ground and record its latency and parts."""
+        work, timeline = self.work, Timeline()
+        captured_s = work.spec.capture_s
+        timeline.path.append(work.spec.source)
+        if name == "onboard":
+            await self.compute(work.onboard_s, timeline)
+            station = await self.down_from(work.source, name, work.result_bytes, timeline)
+        elif name == "raw":
+            station = await self.down_from(work.source, name, work.object_bytes, timeline)
+        else:
+            relay = work.relay(self.now_s())
+            if relay != work.source:
+                await self.transfer(name, work.source, relay, work.object_bytes, timeline)
+            station = await self.down_from(relay, name, work.object_bytes, timeline)
+        if name != "onboard":
+            await self.compute(work.ground_s, timeline)
+        latency_s = self.now_s() - captured_s
+        self.record(
+            {
+                "event": "answered",
+                "t_s": round(self.now_s(), 6),
+                "strategy": name,
+                "object_bytes": work.spec.object_bytes,
+                "latency_s": latency_s,
+                "parts_s": timeline.parts(latency_s),
+                "verified": True,
+                "path": timeline.path,
+                "delivered_to": self.name(station),
+            }
+        )
+
+    async def compute(self, duration_s: float, timeline: Timeline) -> None:
+        """Let the computing time pass."""
+        await asyncio.sleep(duration_s)
+        timeline.compute += duration_s
+
+    async def down_from(self, satellite: int, name: str, size: int, timeline: Timeline) -> int:
+        """Wait for the satellite's next contact and its turn, send down, return the station."""
+        self.down.setdefault(satellite, _Downlink())
+        while True:
+            ready_s = self.now_s()
+            contact = self.work.next_contact(satellite, ready_s)
+            if contact is None:
+                self.note("no contact", strategy=name, node=self.name(satellite))
+                await asyncio.Event().wait()  # not again in this scenario: ends as unanswered
+                continue
+            if contact.start_s > ready_s:
+                self.note(
+                    "waits", strategy=name, node=self.name(satellite), until_s=contact.start_s
+                )
+                await self.sleep_until(contact.start_s)
+                timeline.wait += contact.start_s - ready_s
+            async with self.down[satellite].turn(size):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(max(0.0, contact.end_s - self.now_s())):
+                        await self.transfer(name, satellite, contact.station, size, timeline)
+                        return contact.station
+
+    def name(self, node: int) -> str:
+        """Name of a node."""
+        return self.work.network.nodes[node].name
+
+    async def transfer(
+        self, name: str, source: int, destination: int, size: int, timeline: Timeline
+    ) -> None:
+        """Send an object by TCP until it has arrived whole; broken connections resume."""
+        address = self.work.network.nodes[destination].ipv4
+        key = f"{name}-{size}"
+        content = make_object(self.work.plan.scenario.scenario.seed, key, size)
+        receiver = self.receivers[destination]
+        began_s = self.now_s()
+        arrived = receiver.expect(key)
+        while not arrived.done():
+            try:
+                await send_object(self.handles[source].socket, address, key, content)
+            except (OSError, TimeoutError):
+                await asyncio.sleep(_RETRY_S)
+        got: Received = await arrived
+        path = self.work.path(source, destination, got.first_byte_s)
+        propagation_s = self.work.propagation_s(path, got.first_byte_s)
+        timeline.transmit += got.last_byte_s - got.first_byte_s
+        timeline.propagate += propagation_s
+        timeline.path.extend(self.name(hop) for hop in path[1:])
+        self.record(
+            {
+                "flow": key,
+                "strategy": name,
+                "source": self.name(source),
+                "destination": self.name(destination),
+                "bytes": size,
+                "start_s": began_s,
+                "first_byte_s": got.first_byte_s,
+                "end_s": got.last_byte_s,
+                "verified": got.verified,
+            }
+        )
+
+
+class _Downlink:
+    """One satellite's radio: objects go one after another, the smallest of those ready first."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, int]] = []
+        self._busy = False
+        self._changed = asyncio.Condition()
+        self._numbers = itertools.count()
+
+    @contextlib.asynccontextmanager
+    async def turn(self, size: int) -> AsyncIterator[None]:
+        """Hold the radio for the length of an ``async with`` block."""
+        mine = (size, next(self._numbers))
+        self._waiting.append(mine)
+        try:
+            # Whoever becomes ready at the same contact gets the chance to queue first.
+            await asyncio.sleep(_SETTLE_S)
+            async with self._changed:
+                await self._changed.wait_for(
+                    lambda: not self._busy and min(self._waiting) == mine
+                )
+                self._busy = True
+        finally:
+            self._waiting.remove(mine)
+        try:
+            yield
+        finally:
+            self._busy = False
+            async with self._changed:
+                self._changed.notify_all()

@@ -1,0 +1,171 @@
+"""Round trips: ICMP echo between nodes at fixed spacing, timed by the kernel's receive stamps.
+
+RFC 792 echo, one raw socket a node, all in one process: no fork a packet, and no scheduling
+delay of the receiver in the figure.
+"""
+
+import selectors
+import socket
+import struct
+import time
+
+import numpy as np
+
+from emulator.clock import Clock
+from emulator.faults import Faults
+from emulator.linkplan import LinkPlan
+from emulator.scenario import PingWorkload
+from protocols.base import Nodes, Record
+
+PAYLOAD_BYTES = 56
+WIRE_BYTES = 14 + 20 + 8 + PAYLOAD_BYTES
+"""What netem counts of an echo packet: Ethernet, IPv4 and ICMP headers and the payload."""
+
+_SO_TIMESTAMPNS = 35
+_SOL_RAW, _ICMP_FILTER = 255, 1
+_ONLY_ECHO_REPLIES = struct.pack("I", 0xFFFFFFFE)
+_LOST_AFTER_S = 2.0
+
+
+class Ping:
+    """Pings named pairs, or every pair of laser neighbours while it is linked."""
+
+    def __init__(self, spec: PingWorkload, plan: LinkPlan) -> None:
+        self.spec = spec
+        self.plan = plan
+        self.network = plan.network
+        self.faults = Faults.of(plan.scenario, plan.network)
+
+    def run(self, nodes: Nodes, clock: Clock, start: float, record: Record) -> None:
+        """Send one round of probes every ``interval_s``, spread over the interval."""
+        sockets = {
+            handle.node.index: _echo_socket(
+                handle.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+            )
+            for handle in nodes.values()
+        }
+        selector = selectors.DefaultSelector()
+        for index, each in sockets.items():
+            selector.register(each, selectors.EVENT_READ, index)
+        waiting: dict[tuple[int, int], tuple[float, int, int]] = {}
+        seq = 0
+        rounds = int(self.plan.scenario.scenario.duration_s / self.spec.interval_s)
+        for number in range(rounds):
+            began_s = number * self.spec.interval_s
+            pairs = self.pairs(began_s)
+            for position, (a, b) in enumerate(pairs):
+                t_s = began_s + self.spec.interval_s * position / len(pairs)
+                self._receive(selector, clock, start + t_s, waiting, record)
+                seq = seq % 65535 + 1
+                sent_ns = time.time_ns()
+                waiting[a, seq] = (clock.now() - start, sent_ns, b)
+                try:
+                    packet = echo_request(a + 1, seq)
+                    sockets[a].sendto(packet, (self.network.nodes[b].ipv4, 0))
+                except OSError:  # no route: as lost as any other
+                    pass
+            self._give_up(waiting, clock.now() - start, record)
+        self._receive(selector, clock, clock.now() + _LOST_AFTER_S / 2, waiting, record)
+        self._give_up(waiting, float("inf"), record)
+
+    def pairs(self, t_s: float) -> list[tuple[int, int]]:
+        """Return the pairs of nodes to probe at ``t_s``."""
+        if self.spec.pairs:
+            return [
+                (self.network.node(a).index, self.network.node(b).index) for a, b in self.spec.pairs
+            ]
+        step = self.plan.step_of(t_s)
+        joined = self.plan.joined(step)
+        down, dead = self.faults.broken(t_s)
+        found = []
+        for row in joined:
+            port = self.network.ports[row["a"]]
+            a, b = int(self.network.port_node[row["a"]]), int(self.network.port_node[row["b"]])
+            if port.kind == "isl" and frozenset((a, b)) not in down and not {a, b} & dead:
+                found.append((a, b))
+        return found
+
+    def _receive(
+        self,
+        selector: selectors.BaseSelector,
+        clock: Clock,
+        until: float,
+        waiting: dict[tuple[int, int], tuple[float, int, int]],
+        record: Record,
+    ) -> None:
+        """Take in replies until clock time ``until``."""
+        while (left_s := until - clock.now()) > 0:
+            for key, _ in selector.select(left_s):
+                data, ancillary, _, _ = key.fileobj.recvmsg(2048, 128)
+                seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])
+                header = (data[0] & 0x0F) * 4
+                _, _, _, identifier, seq = struct.unpack_from("!BBHHH", data, header)
+                sent = waiting.pop((identifier - 1, seq), None)
+                if sent and identifier - 1 == key.data:
+                    rtt_ms = (seconds * 10**9 + nanoseconds - sent[1]) / 1e6
+                    self._note(record, key.data, seq, sent, rtt_ms)
+
+    def _give_up(
+        self,
+        waiting: dict[tuple[int, int], tuple[float, int, int]],
+        now_s: float,
+        record: Record,
+    ) -> None:
+        for (a, seq), sent in list(waiting.items()):
+            if now_s - sent[0] > _LOST_AFTER_S:
+                del waiting[a, seq]
+                self._note(record, a, seq, sent, None)
+
+    def _note(
+        self,
+        record: Record,
+        a: int,
+        seq: int,
+        sent: tuple[float, int, int],
+        rtt_ms: float | None,
+    ) -> None:
+        names = [self.network.nodes[index].name for index in (a, sent[2])]
+        record(
+            {"probe": seq, "t_s": round(sent[0], 6), "a": names[0], "b": names[1], "rtt_ms": rtt_ms}
+        )
+
+
+def expected_rtt_ms(plan: LinkPlan, path: list[int], t_s: float) -> float:
+    """Twice (range/c + serialisation) over a path of nodes, by geometry at ``t_s`` itself.
+
+    Not at the step before: how far the step lags behind the orbit is part of the error.
+    """
+    from emulator.units import C_KM_S
+
+    position_km = plan.ephemeris.positions_km(np.array([t_s]))[:, 0]
+    state = plan.at(plan.step_of(t_s))
+    node = plan.network.port_node
+    one_way_s = 0.0
+    for a, b in zip(path, path[1:], strict=False):
+        lit = np.flatnonzero((node == b) & (state["peer"] >= 0))
+        port = next(int(p) for p in lit if node[state["peer"][p]] == a)
+        one_way_s += float(np.linalg.norm(position_km[a] - position_km[b])) / C_KM_S
+        one_way_s += WIRE_BYTES * 8 / int(state["rate_bps"][port])
+    return 2e3 * one_way_s
+
+
+def echo_request(identifier: int, seq: int) -> bytes:
+    """Encode an ICMP echo request (RFC 792) with its checksum (RFC 1071)."""
+    payload = bytes(PAYLOAD_BYTES)
+    checksum = internet_checksum(struct.pack("!BBHHH", 8, 0, 0, identifier, seq) + payload)
+    return struct.pack("!BBHHH", 8, 0, checksum, identifier, seq) + payload
+
+
+def internet_checksum(data: bytes) -> int:
+    """Return the ones' complement sum of 16-bit words, complemented (RFC 1071)."""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def _echo_socket(raw: socket.socket) -> socket.socket:
+    raw.setblocking(False)
+    raw.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    raw.setsockopt(_SOL_RAW, _ICMP_FILTER, _ONLY_ECHO_REPLIES)
+    return raw
