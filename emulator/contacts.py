@@ -52,22 +52,17 @@ class _Lasers:
     def __init__(self, scenario: Scenario, network: Network, ephemeris: Ephemeris) -> None:
         self.grazing_height_km = scenario.scenario.grazing_height_km
         self.range_km = _node_range_km(network, "isl")
-        spans = _spans(scenario)
-        static = [
-            _static_rows(isl, each, where, network, ephemeris)
-            for isl in scenario.isl
-            for each, where in spans
-            if _applies(isl, each)
-        ]
+        static: list[np.ndarray] = []
+        self.dynamic: list[tuple[Isl, np.ndarray]] = []
+        for isl in scenario.isl:
+            spans = [(e, members) for e, members in _spans(scenario) if _applies(isl, e)]
+            if isl.pattern == "pairs":
+                static.append(_named_rows(isl, network))
+            elif isl.pattern in ("nearest", "visible"):
+                self.dynamic.append((isl, np.concatenate([members for _, members in spans])))
+            else:
+                static += [_static_rows(isl, e, members, ephemeris) for e, members in spans]
         self.static = _concatenate(static)
-        self.dynamic = [
-            (
-                isl,
-                np.concatenate([np.arange(w.start, w.stop) for e, w in spans if _applies(isl, e)]),
-            )
-            for isl in scenario.isl
-            if isl.pattern in ("nearest", "visible")
-        ]
         self._mask = np.zeros(0, dtype=bool)
 
     def wanted(self, step: int, position_km: np.ndarray) -> list[Row] | None:
@@ -139,8 +134,9 @@ class _GroundSegment:
         return np.where(range_km(site_km, satellite_km[None]) <= reach_km, elevation, -90.0)
 
     def _lost_at_s(self, t_s: float, pairs: list[tuple[int, int]]) -> dict[tuple[int, int], float]:
-        """When each pair's pass ends, at most 30 minutes ahead; looked up once a pass."""
-        self._until_s = {pair: self._until_s[pair] for pair in pairs if pair in self._until_s}
+        """When each pair's pass ends, looked up once a pass, or again every 30 minutes."""
+        known = self._until_s
+        self._until_s = {pair: known[pair] for pair in pairs if known.get(pair, t_s) > t_s}
         new = [pair for pair in pairs if pair not in self._until_s]
         if new:
             ahead_s = t_s + _LOOK_AHEAD_S
@@ -148,9 +144,11 @@ class _GroundSegment:
             station_km, up = self.ephemeris.stations_km(ahead_s)
             for satellite, node in new:
                 site = node - int(self.stations[0])
-                elevation = elevation_deg(station_km[site], up[site], satellite_km[satellite])
-                below = elevation < self.mask_deg[site]
-                last = int(np.argmax(below)) if below.any() else len(below) - 1
+                line = station_km[site], satellite_km[satellite]
+                reach_km = min(self.range_km[satellite], self.range_km[node])
+                lost = elevation_deg(line[0], up[site], line[1]) < self.mask_deg[site]
+                lost |= range_km(*line) > reach_km
+                last = int(np.argmax(lost)) if lost.any() else len(lost) - 1
                 self._until_s[satellite, node] = float(ahead_s[last])
         return self._until_s
 
@@ -228,11 +226,12 @@ class _Terminals:
             self.dark_since[port] = step
 
 
-def _spans(scenario: Scenario) -> list[tuple[Constellation, slice]]:
+def _spans(scenario: Scenario) -> list[tuple[Constellation, np.ndarray]]:
+    """Each constellation with the node indices of its satellites."""
     spans, first = [], 0
     for each in scenario.constellation:
         count = len(each.node_names())
-        spans.append((each, slice(first, first + count)))
+        spans.append((each, np.arange(first, first + count)))
         first += count
     return spans
 
@@ -241,26 +240,25 @@ def _applies(isl: Isl, constellation: Constellation) -> bool:
     return not isl.constellations or constellation.name in isl.constellations
 
 
+def _named_rows(isl: Isl, network: Network) -> np.ndarray:
+    return patterns.pairs([(network.node(a).index, network.node(b).index) for a, b in isl.pairs])
+
+
 def _static_rows(
-    isl: Isl, each: Constellation, where: slice, network: Network, ephemeris: Ephemeris
+    isl: Isl, each: Constellation, members: np.ndarray, ephemeris: Ephemeris
 ) -> np.ndarray:
-    """Candidate rows of a static pattern within one constellation (see topologies.isl)."""
+    """Candidate rows of a ring or grid within one constellation (see topologies.isl)."""
     walker = each.walker_pattern()
-    if isl.pattern == "grid" and walker:
-        closed = walker.raan_span_deg == 360.0
-        return patterns.grid(walker.planes, walker.per_plane, where.start, closed)
-    if isl.pattern == "ring":
-        members = np.arange(where.start, where.stop)
-        if walker:
-            planes = members.reshape(walker.planes, walker.per_plane)
-            return _concatenate([patterns.ring(plane) for plane in planes])
+    if walker is None:
         # Catalogued satellites stand in the order in which they follow each other.
-        angle = ephemeris.arguments_of_latitude_rad()[members]
-        return patterns.ring(members[np.argsort(angle, kind="stable")])
-    if isl.pattern == "pairs":
-        index = [(network.node(a).index, network.node(b).index) for a, b in isl.pairs]
-        return patterns.pairs([pair for pair in index if where.start <= pair[0] < where.stop])
-    return _concatenate([])
+        return patterns.ring(members[np.argsort(ephemeris.along_track_rad(members), kind="stable")])
+    if isl.pattern == "ring":
+        planes = members.reshape(walker.planes, walker.per_plane)
+        return _concatenate([patterns.ring(plane) for plane in planes])
+    closed = walker.raan_span_deg == 360.0
+    return patterns.grid(
+        walker.planes, walker.per_plane, int(members[0]), closed, phasing=walker.phasing
+    )
 
 
 def _concatenate(rows: list[np.ndarray]) -> np.ndarray:

@@ -98,9 +98,9 @@ class Emulation:
     def _build(self, undo: ExitStack) -> None:
         network = self.plan.network
         silent = self.scenario.scenario.light_lost == "silent"
-        self.fabric = Fabric(network, self.run.run_id, self.run.state_dir, silent)
+        self.fabric = Fabric(network, self.run.namespace, self.run.state_dir, silent)
         undo.callback(self.fabric.close)
-        undo.callback(ownership.sweep, self.run.run_id)
+        undo.callback(ownership.sweep, self.run)
         self.player = Player(self.plan, self.fabric, self.clock)
         seconds = self.fabric.build(self.player.dark)
         self.player.show(0)

@@ -55,7 +55,7 @@ class Ephemeris:
             if pattern:
                 walkers.append((where, pattern))
             else:
-                orbits = SatrecArray([_satrec(satellite) for satellite in each.satellite])
+                orbits = SatrecArray([satrec(satellite) for satellite in each.satellite])
                 catalogued.append((where, orbits, tuple(each.node_names())))
         sites = np.array(
             [(s.latitude_deg, s.longitude_deg, s.altitude_m / 1e3) for s in scenario.ground.station]
@@ -103,31 +103,39 @@ class Ephemeris:
         """TEME positions of all nodes, satellites first, shape ``(nodes, times, 3)``."""
         return np.concatenate((self.satellites_km(t_s), self.stations_km(t_s)[0]))
 
-    def arguments_of_latitude_rad(self) -> np.ndarray:
-        """Angle from the ascending node to each satellite at the start, shape ``(satellites,)``."""
-        now, soon = self.satellites_km(np.array([0.0, 1.0])).transpose(1, 0, 2)
-        normal = np.cross(now, soon)
-        node = np.stack((-normal[:, 1], normal[:, 0], np.zeros(len(normal))), axis=-1)
-        along = np.cross(normal, node)
-        along *= (np.linalg.norm(node, axis=1) / np.linalg.norm(along, axis=1))[:, None]
-        return np.arctan2((now * along).sum(1), (now * node).sum(1)) % (2 * np.pi)
+    def along_track_rad(self, members: np.ndarray) -> np.ndarray:
+        """Angle of each of ``members`` at the start in their common plane, in flight direction.
+
+        The common plane is normal to the sum of their angular momenta; zero is an arbitrary
+        direction in it, so that equatorial orbits, which have no node, need no special case.
+        """
+        now, soon = self.satellites_km(np.array([0.0, 1.0]))[members].transpose(1, 0, 2)
+        pole = np.cross(now, soon).sum(axis=0)
+        pole /= max(np.linalg.norm(pole), 1e-12)
+        zero = np.cross(pole, np.eye(3)[np.argmin(np.abs(pole))])
+        return np.arctan2(now @ np.cross(pole, zero), now @ zero)
 
 
-def walker_km(pattern: Walker, t_s: np.ndarray) -> np.ndarray:
-    """TEME positions of a Walker shell ``t_s`` seconds after its epoch, ``(T, times, 3)``.
+def mean_motion_rad_s(pattern: Walker) -> float:
+    """Kozai mean motion of a Walker shell (Kepler's third law)."""
+    return float(np.sqrt(MU_KM3_S2 / (EARTH_RADIUS_KM + pattern.altitude_km) ** 3))
+
+
+def walker_km(pattern: Walker, t_s: np.ndarray, members: slice = slice(None)) -> np.ndarray:
+    """TEME positions of ``members`` of a Walker shell ``t_s`` after its epoch, ``(n, times, 3)``.
 
     Circular orbits with the secular J2 rates of node and perigee (Vallado, Fundamentals of
     Astrodynamics, eq. 9-37 and 9-39). The mean motion is Kozai's, as SGP4's is, so it already
     holds the J2 drift of the mean anomaly and no such term is added.
     """
     radius_km = EARTH_RADIUS_KM + pattern.altitude_km
-    mean_motion = np.sqrt(MU_KM3_S2 / radius_km**3)
+    mean_motion = mean_motion_rad_s(pattern)
     inclination = np.radians(pattern.inclination_deg)
     rate = 1.5 * mean_motion * J2 * (EARTH_RADIUS_KM / radius_km) ** 2
     raan_rate = -rate * np.cos(inclination)
     perigee_rate = rate * (2 - 2.5 * np.sin(inclination) ** 2)
-    raan = np.radians(pattern.raan_deg())[:, None] + raan_rate * t_s
-    latitude = np.radians(pattern.argument_of_latitude_deg())[:, None]
+    raan = np.radians(pattern.raan_deg()[members])[:, None] + raan_rate * t_s
+    latitude = np.radians(pattern.argument_of_latitude_deg()[members])[:, None]
     latitude = latitude + (mean_motion + perigee_rate) * t_s
     cos_u, sin_u = np.cos(latitude), np.sin(latitude)
     cos_raan, sin_raan = np.cos(raan), np.sin(raan)
@@ -136,7 +144,8 @@ def walker_km(pattern: Walker, t_s: np.ndarray) -> np.ndarray:
     return radius_km * np.stack((x, y, sin_u * np.sin(inclination)), axis=-1)
 
 
-def _satrec(satellite: Satellite) -> Satrec:
+def satrec(satellite: Satellite) -> Satrec:
+    """Return the SGP4 orbit of a catalogued satellite."""
     orbit = Satrec()
     epoch_days = (satellite.epoch - _SGP4_EPOCH) / timedelta(days=1)
     orbit.sgp4init(

@@ -8,7 +8,6 @@ quantised.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,8 @@ from emulator.scenario import Scenario
 from emulator.units import C_KM_S, FRAME_BYTES, NS_PER_S
 from emulator.visibility import range_km
 
+_MAX_LIMIT_PACKETS = 2**32 - 1
+
 PORT_STATE = np.dtype(
     [
         ("peer", "<i4"),
@@ -30,6 +31,11 @@ PORT_STATE = np.dtype(
     ]
 )
 """The channel that *arrives* at a port, from ``peer`` (-1: dark). One row a port."""
+
+LINK = np.dtype(
+    [("a", "<i4"), ("b", "<i4"), ("range_km", "<f8"), ("delay_ns", "<i8"), ("rate_bps", "<i8")]
+)
+"""One row a link: ports a and b, and what both directions of it have in common."""
 
 
 @dataclass(frozen=True)
@@ -71,40 +77,36 @@ class LinkPlan:
 
     def joined(self, step: int) -> np.ndarray:
         """Return the contacts in force at ``step``, dtype CONTACT."""
-        index = np.searchsorted(self._edges, step, side="right") - 1
-        return self.contacts[self._active[index]] if index >= 0 else self.contacts[:0]
+        return self.contacts[(self.contacts["start"] <= step) & (step < self.contacts["end"])]
 
     def at(self, step: int) -> np.ndarray:
         """Return the state of every port at ``step``, dtype :data:`PORT_STATE`."""
         state = self.dark()
-        joined = self.joined(step)
-        a, b = joined["a"], joined["b"]
-        position_km = self.ephemeris.positions_km(np.array([step * self.step_s]))[:, 0]
-        node = self.network.port_node
-        one_way_s = range_km(position_km[node[a]], position_km[node[b]]) / C_KM_S
-        rate_bps = np.minimum(self.network.port_rate_bps[a], self.network.port_rate_bps[b])
-        for receiver, sender in ((a, b), (b, a)):
+        links = self.links(step)
+        flying = np.ceil(links["rate_bps"] * (links["delay_ns"] / NS_PER_S) / 8 / FRAME_BYTES)
+        for receiver, sender in ((links["a"], links["b"]), (links["b"], links["a"])):
             state["peer"][receiver] = sender
-            state["delay_ns"][receiver] = np.rint(one_way_s * NS_PER_S)
-            state["rate_bps"][receiver] = rate_bps
-            flying = np.ceil(rate_bps * one_way_s / 8 / FRAME_BYTES)
-            state["limit_packets"][receiver] = flying + self.network.port_buffer[sender]
+            state["delay_ns"][receiver] = links["delay_ns"]
+            state["rate_bps"][receiver] = links["rate_bps"]
+            limit = flying + self.network.port_buffer[sender]
+            state["limit_packets"][receiver] = np.minimum(limit, _MAX_LIMIT_PACKETS)
         return state
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return map(self.at, range(self.steps))
 
     def links(self, step: int) -> np.ndarray:
-        """Return (port a, port b, range_km, delay_ns, rate_bps) of every link at ``step``."""
-        joined, state = self.joined(step), self.at(step)
+        """Return every link at ``step``, dtype :data:`LINK`."""
+        joined = self.joined(step)
         position_km = self.ephemeris.positions_km(np.array([step * self.step_s]))[:, 0]
-        node = self.network.port_node
+        node, rate_bps = self.network.port_node, self.network.port_rate_bps
         a, b = joined["a"], joined["b"]
-        rows = np.zeros(len(joined), dtype=LINK)
-        rows["a"], rows["b"] = a, b
-        rows["range_km"] = range_km(position_km[node[a]], position_km[node[b]])
-        rows["delay_ns"], rows["rate_bps"] = state["delay_ns"][b], state["rate_bps"][b]
-        return rows
+        links = np.zeros(len(joined), dtype=LINK)
+        links["a"], links["b"] = a, b
+        links["range_km"] = range_km(position_km[node[a]], position_km[node[b]])
+        links["delay_ns"] = np.rint(links["range_km"] / C_KM_S * NS_PER_S)
+        links["rate_bps"] = np.minimum(rate_bps[a], rate_bps[b])
+        return links
 
     def graph(self, t_s: float) -> Any:
         """Return the links in force at ``t_s`` as a networkx.Graph over node names.
@@ -134,21 +136,6 @@ class LinkPlan:
         for state in self:
             total.update(state.tobytes())
         return total.hexdigest()
-
-    @cached_property
-    def _edges(self) -> np.ndarray:
-        """Steps at which the set of contacts changes."""
-        return np.unique(np.concatenate((self.contacts["start"], self.contacts["end"])))
-
-    @cached_property
-    def _active(self) -> list[np.ndarray]:
-        starts, ends = self.contacts["start"], self.contacts["end"]
-        return [np.flatnonzero((starts <= edge) & (edge < ends)) for edge in self._edges]
-
-
-LINK = np.dtype(
-    [("a", "<i4"), ("b", "<i4"), ("range_km", "<f8"), ("delay_ns", "<i8"), ("rate_bps", "<i8")]
-)
 
 
 def moved(before: np.ndarray, after: np.ndarray) -> np.ndarray:

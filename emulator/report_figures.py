@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emulator.report_links import Delay, Pair, pair_of
-from emulator.report_page import seconds, significant
+from emulator.report_page import plain, seconds
 from emulator.report_record import Answer, Probe, Step
 from emulator.report_svg import (
     FAINT,
@@ -43,22 +43,29 @@ _FLOOR_US = 0.1
 
 
 def latency_bars(answers: Sequence[Answer], labels: Sequence[str], end_s: float) -> str:
-    """Return one stacked bar a strategy: from the image to its answer on the ground."""
+    """Return one stacked bar a strategy, in seconds and again as shares of its own total."""
 
     def draw(figure: "Figure") -> None:
-        height_in = figure.get_figheight()
-        axes = figure.add_axes((0.17, 0.46 / height_in, 0.80, 1 - 0.80 / height_in))
+        inch = 1 / figure.get_figheight()
+        bottom, height = 0.46 * inch, 1 - 0.80 * inch
+        left = min(0.03 + 0.0068 * max(map(len, labels)), 0.35)
+        times = figure.add_axes((left, bottom, 0.69 - left, height))
+        shares = figure.add_axes((0.72, bottom, 0.265, height))
         for index, answer in enumerate(answers):
-            _latency_bar(axes, index, answer, end_s)
-        longest_s = max(_shown_s(answer, end_s) for answer in answers)
-        axes.set_xlim(0, longest_s * 1.13)
-        axes.set_ylim(len(answers) - 0.5, -0.5)
-        axes.set_yticks(range(len(answers)), labels, fontsize=9)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(False, axis="y")
-        axes.spines["left"].set_visible(False)
-        axes.set_xlabel("time since the image was complete, s")
-        _part_legend(figure)
+            _latency_bar(times, index, answer, end_s)
+            _share_bar(shares, index, answer)
+        for axes in (times, shares):
+            axes.set_ylim(len(answers) - 0.5, -0.5)
+            axes.set_yticks(range(len(answers)), labels, fontsize=9)
+            axes.tick_params(axis="y", length=0)
+            axes.grid(False, axis="y")
+            axes.spines["left"].set_visible(False)
+        times.set_xlim(0, max(_shown_s(answer, end_s) for answer in answers) * 1.22)
+        times.set_xlabel("time since the image was complete, s")
+        shares.set_xlim(0, 100)
+        shares.set_xlabel("share of its own total, %")
+        shares.tick_params(labelleft=False)
+        _part_legend(figure, left)
 
     size_in = (WIDTH_IN, 0.85 + 0.42 * len(answers))
     return svg("latency", "Latency of the answer by strategy and part", size_in, draw)
@@ -74,21 +81,15 @@ def _latency_bar(axes: "Axes", index: int, answer: Answer, end_s: float) -> None
     total_s = _shown_s(answer, end_s)
     said = seconds(answer.latency_s)
     if answer.latency_s is None:
-        look = {"color": "none", "edgecolor": FAINT, "hatch": "////", "linestyle": "--"}
-        axes.barh(index, total_s, height=0.62, linewidth=0.8, gid=f"bar-{index}-none", **look)
+        look = {"facecolor": "none", "edgecolor": FAINT, "hatch": "////", "linestyle": "--"}
+        gid = f"bar-{index}-{answer.strategy}-none"
+        axes.barh(index, total_s, height=0.62, linewidth=0.8, gid=gid, **look)
         said = "not delivered"
     elif answer.parts_s is None:
-        axes.barh(index, total_s, height=0.62, color=FAINT, gid=f"bar-{index}-total")
+        gid = f"bar-{index}-{answer.strategy}-total"
+        axes.barh(index, total_s, height=0.62, color=FAINT, gid=gid)
     else:
-        left_s = 0.0
-        for part, colour in PART_COLOURS.items():
-            width_s = answer.parts_s.get(part) or 0.0
-            if width_s <= 0:
-                continue
-            look = {"color": colour, "edgecolor": "white", "linewidth": 0.7}
-            gid = f"bar-{index}-{answer.strategy}-{part}"
-            axes.barh(index, width_s, left=left_s, height=0.62, gid=gid, **look)
-            left_s += width_s
+        _stack(axes, index, answer.parts_s, f"bar-{index}-{answer.strategy}")
     axes.annotate(
         said,
         (total_s, index),
@@ -100,7 +101,33 @@ def _latency_bar(axes: "Axes", index: int, answer: Answer, end_s: float) -> None
     )
 
 
-def _part_legend(figure: "Figure") -> None:
+def _share_bar(axes: "Axes", index: int, answer: Answer) -> None:
+    total_s = sum((answer.parts_s or {}).values())
+    if total_s <= 0 or answer.parts_s is None:
+        return
+    shares = {part: 100 * part_s / total_s for part, part_s in answer.parts_s.items()}
+    for part, middle in _stack(axes, index, shares, f"bar-share-{index}-{answer.strategy}").items():
+        if shares[part] >= 12:
+            colour = "white" if part in ("transmit", "propagate", "other") else INK
+            look = {"ha": "center", "va": "center", "fontsize": 7.5, "color": colour}
+            axes.text(middle, index, f"{shares[part]:.0f} %", **look)
+
+
+def _stack(axes: "Axes", index: int, parts: dict[str, float], gid: str) -> dict[str, float]:
+    """Draw the parts one after the other and return the middle of each."""
+    left, middles = 0.0, {}
+    for part, colour in PART_COLOURS.items():
+        width = parts.get(part) or 0.0
+        if width <= 0:
+            continue
+        look = {"color": colour, "edgecolor": "white", "linewidth": 0.7, "gid": f"{gid}-{part}"}
+        axes.barh(index, width, left=left, height=0.62, **look)
+        middles[part] = left + width / 2
+        left += width
+    return middles
+
+
+def _part_legend(figure: "Figure", left: float) -> None:
     from matplotlib.patches import Patch
 
     handles = [
@@ -110,7 +137,7 @@ def _part_legend(figure: "Figure") -> None:
     figure.legend(
         handles=handles,
         loc="upper left",
-        bbox_to_anchor=(0.16, 1.0),
+        bbox_to_anchor=(left - 0.01, 1.0),
         ncols=len(handles),
         handlelength=1.2,
         columnspacing=2.0,
@@ -119,9 +146,10 @@ def _part_legend(figure: "Figure") -> None:
 
 
 def delay_panels(
-    name: str, pairs: Sequence[Pair], plan: dict[Pair, Delay], probes: Iterable[Probe], end_s: float
+    name: str, shown: Sequence[Pair], plan: dict[Pair, Delay], probes: Iterable[Probe], end_s: float
 ) -> str:
     """Return a small plot a pair: planned one-way delay, and half of each measured round trip."""
+    pairs = [pair_of(*names) for names in shown]
     measured: dict[Pair, list[Probe]] = {pair: [] for pair in pairs}
     for probe in probes:
         if (pair := pair_of(probe.a, probe.b)) in measured:
@@ -131,8 +159,8 @@ def delay_panels(
     def draw(figure: "Figure") -> None:
         panels = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
         for number, (axes, pair) in enumerate(zip(panels, pairs, strict=False)):
-            line = plan.get(pair) or _expected(measured[pair])
-            _delay_panel(axes, pair, line, measured[pair], end_s)
+            _delay_panel(axes, plan.get(pair, Delay()), measured[pair], end_s)
+            axes.set_title(" – ".join(shown[number]), loc="left", pad=3)
             if number + _COLUMNS >= len(pairs):
                 axes.set_xlabel("time since the start, s")
             else:
@@ -151,39 +179,22 @@ def delay_panels(
     return svg(name, "One-way delay of each pair over time", size_in, draw)
 
 
-def _expected(probes: Iterable[Probe]) -> Delay:
-    """Return half the expected round trip, for pairs with more than one link between them."""
-    line = Delay()
-    for probe in sorted(probes):
-        line.t_s.append(probe.t_s)
-        line.ms.append(probe.expected_ms / 2)
-    return line
-
-
-def _delay_panel(
-    axes: "Axes", pair: Pair, line: Delay, probes: Sequence[Probe], end_s: float
-) -> None:
-    points = worst_of_each_span(probes, end_s)
-    low_ms, high_ms = _delay_limits(line.ms, [each.rtt_ms / 2 for each in points])
+def _delay_panel(axes: "Axes", line: Delay, probes: Sequence[Probe], end_s: float) -> None:
+    answered = [each for each in probes if each.rtt_ms is not None]
+    points = _middle_of_each_span(answered, end_s)
+    expected_ms = [each.expected_ms / 2 for each in points]
+    low_ms, high_ms = _delay_limits([*line.ms, *expected_ms], [p.rtt_ms / 2 for p in points])
     inside = [each for each in points if each.rtt_ms / 2 <= high_ms]
-    beyond = [each for each in points if each.rtt_ms / 2 > high_ms]
+    beyond = [each for each in answered if each.rtt_ms / 2 > high_ms]
     lost = [each.t_s for each in probes if each.rtt_ms is None]
-    axes.plot(line.t_s, line.ms, color=PLANNED, linewidth=1.4, zorder=2)
-    look = {"color": MEASURED, "linestyle": "none", "markeredgewidth": 0}
-    half_ms = [each.rtt_ms / 2 for each in inside]
-    axes.plot([each.t_s for each in inside], half_ms, marker="o", markersize=2.2, zorder=3, **look)
     top_ms = high_ms - 0.04 * (high_ms - low_ms)
-    axes.plot(
-        [each.t_s for each in beyond],
-        [top_ms] * len(beyond),
-        marker="^",
-        markersize=3.6,
-        zorder=4,
-        **look,
-    )
     bottom_ms = low_ms + 0.05 * (high_ms - low_ms)
-    axes.plot(lost, [bottom_ms] * len(lost), "x", color=INK, markersize=3.2, zorder=4)
-    axes.set_title(f"{pair[0]} – {pair[1]}", loc="left", pad=3)
+    axes.plot(line.t_s, line.ms, color=PLANNED, linewidth=1.4)
+    axes.plot([p.t_s for p in points], expected_ms, color=PLANNED, linewidth=0.8, linestyle=":")
+    look = {"color": MEASURED, "linestyle": "none", "markeredgewidth": 0}
+    axes.plot([p.t_s for p in inside], [p.rtt_ms / 2 for p in inside], "o", markersize=2.2, **look)
+    axes.plot([p.t_s for p in beyond], [top_ms] * len(beyond), "^", markersize=3.6, **look)
+    axes.plot(lost, [bottom_ms] * len(lost), "x", color=INK, markersize=3.2)
     axes.set_xlim(0, end_s)
     axes.set_ylim(low_ms, high_ms)
     axes.locator_params(axis="both", nbins=4)
@@ -192,9 +203,8 @@ def _delay_panel(
 
 def _delay_limits(planned_ms: Sequence[float], measured_ms: Sequence[float]) -> tuple[float, float]:
     """Limits that show the plan well: noise is not blown up, queues do not flatten it."""
-    plan = np.array([*planned_ms, *([] if len(planned_ms) else measured_ms), 0.0][: -1 or None])
-    plan = plan[np.isfinite(plan)]
-    low_ms, high_ms = (plan.min(), plan.max()) if len(plan) else (0.0, 1.0)
+    known = [each for each in planned_ms if np.isfinite(each)] or measured_ms or (0.0, 1.0)
+    low_ms, high_ms = min(known), max(known)
     span_ms = max(high_ms - low_ms, 0.1 * high_ms, 0.2)
     near = [each for each in measured_ms if each <= high_ms + 1.5 * span_ms]
     high_ms = max([high_ms, *near])
@@ -203,21 +213,16 @@ def _delay_limits(planned_ms: Sequence[float], measured_ms: Sequence[float]) -> 
     return max(0.0, low_ms - margin_ms), high_ms + margin_ms
 
 
-def worst_of_each_span(probes: Iterable[Probe], end_s: float) -> list[Probe]:
-    """Return at most :data:`_POINTS_PER_PANEL` answered probes: the worst of each span of time."""
-    worst: dict[int, Probe] = {}
+def _middle_of_each_span(probes: Iterable[Probe], end_s: float) -> list[Probe]:
+    """Return at most :data:`_POINTS_PER_PANEL` answered probes: the median of each span of time."""
+    spans: dict[int, list[Probe]] = {}
     for probe in probes:
-        if probe.rtt_ms is None:
-            continue
-        span = int(probe.t_s / end_s * _POINTS_PER_PANEL)
-        held = worst.get(span)
-        if held is None or _error_ms(probe) > _error_ms(held):
-            worst[span] = probe
-    return [worst[span] for span in sorted(worst)]
+        spans.setdefault(int(probe.t_s / end_s * _POINTS_PER_PANEL), []).append(probe)
+    return [sorted(spans[key], key=_excess_ms)[len(spans[key]) // 2] for key in sorted(spans)]
 
 
-def _error_ms(probe: Probe) -> float:
-    return abs((probe.rtt_ms or 0.0) - probe.expected_ms)
+def _excess_ms(probe: Probe) -> float:
+    return (probe.rtt_ms or 0.0) - probe.expected_ms
 
 
 def delay_bands(plans: dict[str, dict[Pair, Delay]], end_s: float) -> str:
@@ -248,11 +253,13 @@ def delay_bands(plans: dict[str, dict[Pair, Delay]], end_s: float) -> str:
 
 def error_histogram(probes: Iterable[Probe]) -> str:
     """Return the distribution of |measured - expected| round trip, logarithmic."""
-    errors_us = np.array([_error_ms(each) * 1e3 for each in probes if each.rtt_ms is not None])
+    errors_us = np.array(
+        [abs(_excess_ms(each)) * 1e3 for each in probes if each.rtt_ms is not None]
+    )
     errors_us = np.maximum(errors_us, _FLOOR_US)
 
     def draw(figure: "Figure") -> None:
-        axes = figure.add_axes((0.11, 0.18, 0.86, 0.70))
+        axes = figure.add_axes((0.11, 0.18, 0.83, 0.70))
         low, high = np.floor(np.log10(errors_us.min())), np.ceil(np.log10(errors_us.max()))
         decades = int(max(high - low, 1))
         bins = np.logspace(low, low + decades, 8 * decades + 1)
@@ -260,13 +267,21 @@ def error_histogram(probes: Iterable[Probe]) -> str:
         axes.set_xscale("log")
         axes.set_xlim(bins[0], bins[-1])
         axes.minorticks_off()
-        axes.xaxis.set_major_formatter(lambda us, _: seconds(us * 1e-6))
+        axes.xaxis.set_major_formatter(lambda us, _: _decade(us))
         axes.set_xlabel("difference between measured and expected round trip")
         axes.set_ylabel("probes")
         axes.grid(False, axis="x")
         _percentile_lines(axes.axvline, axes, errors_us, lambda us: seconds(us * 1e-6))
 
     return svg("errors", "Histogram of round-trip errors", (HALF_IN, 2.5), draw)
+
+
+def _decade(us: float) -> str:
+    """Name a power of ten: 0.1 µs, 1 µs, … 100 ms, 1 s."""
+    for unit, scale in (("s", 1e6), ("ms", 1e3), ("µs", 1.0)):
+        if us >= 0.999 * scale:
+            return f"{plain(us / scale)} {unit}"
+    return f"{plain(us)} µs"
 
 
 def _percentile_lines(
@@ -294,7 +309,7 @@ def lag_plot(steps: Sequence[Step], end_s: float) -> str:
             axes.minorticks_off()
             low, high = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
             axes.set_ylim(10**low, 10 ** max(high, low + 1))
-            axes.yaxis.set_major_formatter(lambda ms, _: f"{significant(ms, 1)}")
+            axes.yaxis.set_major_formatter(lambda ms, _: plain(ms))
         axes.plot(t_s, lag_ms, "o", color=PLANNED, markersize=2.2, markeredgewidth=0)
         axes.set_ylabel("lag, ms")
         time_axis(axes, end_s)

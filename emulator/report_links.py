@@ -54,7 +54,7 @@ def links(record: RunRecord) -> list[Link]:
     found = []
     for (a, b, medium), contacts in spans.items():
         names = network.nodes[a].name, network.nodes[b].name
-        reported = [*down.get(pair_of(*names), ()), *down.get(names[0], ()), *down.get(names[1], ())]
+        reported = [span for key in (pair_of(*names), *names) for span in down.get(key, ())]
         faults = _within(reported, contacts, step_s)
         found.append(Link(*names, medium, tuple(sorted(contacts)), faults))
     order = {node.name: node.index for node in network.nodes}
@@ -86,15 +86,32 @@ def delays(record: RunRecord, samples: int = 240) -> dict[str, dict[Pair, Delay]
     return found
 
 
-def names_in(event: dict[str, Any], known: Iterable[str]) -> tuple[str, ...]:
+def unforeseen(record: RunRecord, known: Iterable[Link]) -> list[dict[str, Any]]:
+    """Return the events but for links that came or went where their contact begins or ends."""
+    step_s, nodes = record.plan.step_s, {node.name for node in record.plan.network.nodes}
+    edges: dict[tuple[str, Pair], list[float]] = {}
+    for link in known:
+        edges["link up", link.pair] = [start for start, _ in link.contacts]
+        edges["link down", link.pair] = [end for _, end in link.contacts]
+
+    def expected(event: dict[str, Any]) -> bool:
+        names = names_in(event, nodes)
+        if len(names) != 2 or event["t_s"] is None:
+            return False
+        planned = edges.get((event["event"], pair_of(*names)), ())
+        return any(abs(event["t_s"] - t_s) <= step_s for t_s in planned)
+
+    return [event for event in record.events if not expected(event)]
+
+
+def names_in(event: dict[str, Any], nodes: set[str]) -> tuple[str, ...]:
     """Return the nodes that an event speaks of, in order, under whatever keys it does."""
     said: list[str] = []
     for key, value in event.items():
         if key not in ("t_s", "event"):
             said.extend(str(each) for each in (value if isinstance(value, list) else [value]))
-    known = set(known)
     found = (word.partition(":")[0] for word in said)
-    return tuple(dict.fromkeys(word for word in found if word in known))
+    return tuple(dict.fromkeys(word for word in found if word in nodes))
 
 
 def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
@@ -114,11 +131,14 @@ def _down(record: RunRecord) -> dict[str | Pair, list[Span]]:
     for each in record.scenario.event:
         target = each.target[0] if len(each.target) == 1 else pair_of(*each.target)
         told.append((each.at_s, each.action.split()[1], target))
-    known = [node.name for node in record.plan.network.nodes]
+    nodes = {node.name for node in record.plan.network.nodes}
     for event in record.events:
-        kind, _, change = event["event"].partition(" ")
-        names = names_in(event, known)
-        if change in ("down", "up") and len(names) == {"link": 2, "satellite": 1}.get(kind):
+        action = str(event.get("action", event["event"]))
+        kind, _, change = action.partition(" ")
+        names = names_in(event, nodes)
+        if change not in ("down", "up") or event["t_s"] is None:
+            continue
+        if len(names) == {"link": 2, "satellite": 1}.get(kind):
             told.append((event["t_s"], change, pair_of(*names) if len(names) == 2 else names[0]))
     since: dict[str | Pair, float] = {}
     found: dict[str | Pair, list[Span]] = {}

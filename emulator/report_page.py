@@ -1,8 +1,12 @@
 """HTML of the report: the page, tables, and numbers as people read them."""
 
+import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from math import floor, log10
+from typing import Any
+
+NBSP = "\u00a0"
 
 Cell = str | float | int | None
 
@@ -30,6 +34,7 @@ figure { margin: .8rem 0; break-inside: avoid; }
 figure svg { display: block; width: 100%; height: auto; }
 svg text { font-family: system-ui, -apple-system, "Segoe UI", "Noto Sans", Arial, sans-serif; }
 svg * { stroke-linejoin: round; stroke-linecap: butt; }
+.facts { max-width: none; }
 .halves { display: grid; grid-template-columns: 1fr 1fr; gap: 0 1.5rem; }
 .absent { background: var(--pale); border-radius: 6px; padding: .6rem .8rem; }
 .warning { border-left: 4px solid #b3261e; padding-left: .8rem; }
@@ -39,14 +44,14 @@ th { text-align: left; font-weight: 600; border-bottom: 1.5px solid var(--soft);
 td { border-bottom: 1px solid var(--line); vertical-align: top; }
 th, td { padding: .25rem .9rem .25rem 0; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.narrow { width: auto; min-width: 50%; }
-.columns { columns: 2; column-gap: 2rem; }
-.columns table { margin: 0; }
+.narrow { width: auto; min-width: 55%; }
 tr { break-inside: avoid; }
-@media (max-width: 700px) { .halves { grid-template-columns: 1fr; } .columns { columns: 1; } }
+@media (max-width: 700px) { .facts { max-width: none; }
+.halves { grid-template-columns: 1fr; } }
 @media print { body { max-width: none; padding: 0; font-size: 10pt; }
   h2 { margin-top: 1.4rem; padding-top: .7rem; } h2, h3 { break-after: avoid; }
-  .tiles div, .absent { border: 1px solid var(--line); } }
+  .tiles { grid-template-columns: repeat(auto-fit, minmax(95px, 1fr)); }
+  .tiles div, .absent { border: 1px solid var(--line); } .scroll { overflow: visible; } }
 @page { margin: 15mm; }
 """
 
@@ -66,6 +71,11 @@ def paragraph(text: str, kind: str = "") -> str:
     """Return ``text`` as a paragraph."""
     mark = f' class="{kind}"' if kind else ""
     return f"<p{mark}>{escape(text)}</p>"
+
+
+def absent(what: str, reason: str) -> str:
+    """Return what stands in the place of something that the run directory does not hold."""
+    return paragraph(f"{what}: {reason}." if reason else f"{what}.", "absent")
 
 
 def heading(text: str, level: int = 2) -> str:
@@ -115,14 +125,14 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def seconds(value_s: float | None) -> str:
-    """Return a time in the unit that suits it."""
+    """Return a time in the unit that suits it; the two are not parted at the end of a line."""
     if value_s is None:
         return "–"
     if value_s == 0 or abs(value_s) >= 0.9995:
-        return f"{significant(value_s)} s"
+        return f"{significant(value_s)}{NBSP}s"
     if abs(value_s) >= 0.9995e-3:
-        return f"{significant(value_s * 1e3)} ms"
-    return f"{significant(value_s * 1e6)} µs"
+        return f"{significant(value_s * 1e3)}{NBSP}ms"
+    return f"{significant(value_s * 1e6)}{NBSP}µs"
 
 
 def plain(value: float) -> str:
@@ -134,7 +144,7 @@ def size(value_bytes: float) -> str:
     """Return bytes in decimal units."""
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if value_bytes >= scale:
-            return f"{plain(float(f'{value_bytes / scale:.3g}'))} {unit}"
+            return f"{plain(float(f'{value_bytes / scale:.3g}'))}{NBSP}{unit}"
     return f"{plain(value_bytes)} bytes"
 
 
@@ -146,6 +156,15 @@ def listing(words: Sequence[str]) -> str:
 def count(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def plainly(value: Any) -> str:
+    """Return a value of a JSON file in words."""
+    if isinstance(value, list):
+        return " ".join(plainly(each) for each in value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _text(cell: Cell) -> str:

@@ -29,14 +29,14 @@ class Step(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """One round trip; ``rtt_ms`` is None where no answer came."""
+    """One round trip; ``rtt_ms`` is None where no answer came, ``expected_ms`` where no path was."""
 
     t_s: float
     a: str
     b: str
     seq: int
     rtt_ms: float | None
-    expected_ms: float
+    expected_ms: float | None
 
 
 class Flow(NamedTuple):
@@ -51,6 +51,21 @@ class Flow(NamedTuple):
     first_byte_s: float | None
     end_s: float | None
     verified: int
+
+
+class Measured(NamedTuple):
+    """A round trip that was answered and has an expectation to hold it against."""
+
+    t_s: float
+    a: str
+    b: str
+    rtt_ms: float
+    expected_ms: float
+
+    @property
+    def excess_ms(self) -> float:
+        """How much longer it took than expected."""
+        return self.rtt_ms - self.expected_ms
 
 
 _TABLES: dict[str, type] = {"steps": Step, "probes": Probe, "flows": Flow}
@@ -82,6 +97,7 @@ class RunRecord:
     probes: tuple[Probe, ...] = ()
     flows: tuple[Flow, ...] = ()
     events: tuple[dict[str, Any], ...] = ()
+    """As written; ``t_s`` is None of what happened outside the scenario's time."""
     missing: dict[str, str] = field(default_factory=dict)
     """Why a part is empty: file or table → reason."""
 
@@ -106,6 +122,14 @@ class RunRecord:
         """Seconds from the start to the end of the run."""
         return self.plan.steps * self.plan.step_s
 
+    def measured(self) -> list[Measured]:
+        """Return the probes that say something about the emulation, in order of time."""
+        return sorted(
+            Measured(each.t_s, each.a, each.b, each.rtt_ms, each.expected_ms)
+            for each in self.probes
+            if each.rtt_ms is not None and each.expected_ms is not None
+        )
+
     def answers(self) -> list[Answer]:
         """Return the offload results, each with the image that it answers."""
         images = [w for w in self.scenario.workload if isinstance(w, OffloadWorkload)]
@@ -114,10 +138,11 @@ class RunRecord:
         for row in self.summary.get("offload", ()):
             nth = seen[row["strategy"]] = seen.get(row["strategy"], 0) + 1
             image = _image_of(row, nth, images)
+            source = row.get("source") or next(iter(row["path"] or ()), "a satellite")
             found.append(
                 Answer(
                     strategy=row["strategy"],
-                    source=image.source if image else next(iter(row["path"] or ()), "a satellite"),
+                    source=image.source if image else source,
                     capture_s=image.capture_s if image else 0.0,
                     object_bytes=row["object_bytes"],
                     latency_s=row["latency_s"],
@@ -133,8 +158,8 @@ class RunRecord:
 def _image_of(
     row: dict[str, Any], nth: int, images: list[OffloadWorkload]
 ) -> OffloadWorkload | None:
-    """Return the workload of a result: the one its path begins at, else the nth of its strategy."""
-    start = next(iter(row["path"] or ()), None)
+    """Return the workload of a result: that of its satellite, else the nth of its strategy."""
+    start = row.get("source") or next(iter(row["path"] or ()), None)
     by_path = [image for image in images if image.source == start]
     by_order = [image for image in images if row["strategy"] in image.strategies]
     if len(by_path) == 1 or not by_order:
@@ -171,12 +196,15 @@ def _events(path: Path, missing: dict[str, str]) -> tuple[dict[str, Any], ...]:
     for line in filter(str.strip, lines):
         try:
             event = json.loads(line)
-            found.append({**event, "t_s": float(event["t_s"]), "event": str(event["event"])})
-        except (ValueError, TypeError, KeyError):
+            t_s = event.get("t_s")
+            event |= {"t_s": None if t_s is None else float(t_s), "event": str(event["event"])}
+            found.append(event)
+        except (ValueError, TypeError, KeyError, AttributeError):
             torn += 1
     if torn:
         missing["events"] = f"{torn} unreadable lines of {path.name} are left out"
-    return tuple(sorted(found, key=lambda event: event["t_s"]))
+    # Steps have a table of their own.
+    return tuple(event for event in found if event["event"] != "step")
 
 
 def _tables(path: Path, missing: dict[str, str]) -> dict[str, Any]:

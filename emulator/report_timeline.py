@@ -47,7 +47,7 @@ class _Row:
 
 def timeline(record: RunRecord, links: Sequence[Link], labels: Sequence[str]) -> str:
     """Return the timeline; ``labels`` name the answers of the record, in their order."""
-    rows = [*_answer_rows(record, labels), *_laser_rows(links), *_ground_rows(links)]
+    rows = [*_answer_rows(record, labels), *_laser_rows(links), *_ground_rows(record, links)]
     margin_in = 0.25 + _LABEL_IN_PER_CHARACTER * max(len(row.label) for row in rows)
     height_in = 0.62 + _ROW_IN * len(rows)
 
@@ -74,6 +74,7 @@ def laser_count(record: RunRecord, links: Sequence[Link]) -> str:
     """Return the number of lasers in contact over time, where they are too many for rows."""
     lasers = [link for link in links if link.medium == "isl"]
     edges = sorted({t for link in lasers for span in link.contacts for t in span} | {0.0})
+    edges = [t for t in edges if t < record.end_s]
     spans = np.array([span for link in lasers for span in link.contacts])
     up = [int(((spans[:, 0] <= t) & (t < spans[:, 1])).sum()) for t in edges]
 
@@ -112,25 +113,29 @@ def _laser_rows(links: Sequence[Link]) -> list[_Row]:
     return [_Row("Lasers", heading=True), *rows]
 
 
-def _ground_rows(links: Sequence[Link]) -> list[_Row]:
-    ground = [link for link in links if link.medium == "gsl"]
-    stations = list(dict.fromkeys(link.b for link in ground))
+def _ground_rows(record: RunRecord, links: Sequence[Link]) -> list[_Row]:
+    nodes = record.plan.network.nodes
+    ground: dict[str, list[Link]] = {node.name: [] for node in nodes if node.kind == "station"}
+    for link in links:
+        if link.medium == "gsl":
+            ground[link.b].append(link)
+    if sum(map(len, ground.values())) > MOST_ROWS:
+        return _station_rows(ground)
     rows: list[_Row] = []
-    if len(ground) <= MOST_ROWS:
-        for station in stations:
-            rows.append(_Row(f"Station {station}", heading=True))
-            rows.extend(
-                _Row(link.a, medium="gsl", contacts=link.contacts, faults=link.faults)
-                for link in ground
-                if link.b == station
-            )
-        return rows
-    for station in stations[:MOST_ROWS]:
-        own = [link for link in ground if link.b == station]
+    for station, own in ground.items():
+        rows.append(_Row(f"Station {station}" if own else f"{station}: no contact", heading=True))
+        for link in own:
+            rows.append(_Row(link.a, medium="gsl", contacts=link.contacts, faults=link.faults))
+    return rows
+
+
+def _station_rows(ground: dict[str, list[Link]]) -> list[_Row]:
+    """One row a station, where its links are too many for one each."""
+    rows = [_Row("Stations with any contact", heading=True)]
+    for station, own in list(ground.items())[:MOST_ROWS]:
         spans = merged(span for link in own for span in link.contacts)
-        seen = f"{station} ({len(own)} satellites)"
-        rows.append(_Row(seen, medium="gsl", contacts=spans))
-    return [_Row("Stations with any contact", heading=True), *rows]
+        rows.append(_Row(f"{station} ({len(own)} satellites)", medium="gsl", contacts=spans))
+    return rows
 
 
 def _draw_row(axes: "Axes", index: int, row: _Row, end_s: float) -> None:

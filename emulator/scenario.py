@@ -5,7 +5,10 @@ created. A scenario that loaded is self-contained: element files are read into i
 ``to_json`` gives the effective scenario that a run keeps.
 """
 
+import dataclasses
 import json
+import math
+import os
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,13 +30,16 @@ from pydantic import (
 from emulator import scenario_checks
 from emulator.errors import Problem, ScenarioError
 from topologies import presets
-from topologies.elements import ElementSet, parse
+from topologies.elements import parse
 from topologies.walker import RAAN_SPAN_DEG, Walker, parse_notation
 
 
 def _in_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("has no time zone; write it in UTC, for example 2026-08-22T12:00:00Z")
+    # The span of a TLE's two-digit year; sidereal time and SGP4 are good for all of it.
+    if not 1957 <= moment.year <= 2056:
+        raise ValueError("lies outside the years 1957 to 2056")
     return moment.astimezone(UTC)
 
 
@@ -123,7 +129,7 @@ class Satellite(Section):
 
 
 class Constellation(Section):
-    """``[[constellation]]``: satellites by figures, by a TLE or OMM file, or by a Walker pattern."""
+    """``[[constellation]]``: satellites by figures, by TLE or OMM file, or by Walker pattern."""
 
     name: Name
     satellite: tuple[Satellite, ...] = ()
@@ -174,7 +180,7 @@ class Isl(Section):
 
     pattern: Literal["ring", "grid", "nearest", "visible", "pairs"]
     constellations: tuple[str, ...] = ()
-    """Default: all."""
+    """Default: all. Not for ``pairs``, which name their satellites."""
     k: Annotated[int, Field(ge=1, le=64)] = 2
     """For ``nearest``: how many neighbours each satellite asks for."""
     pairs: tuple[tuple[str, str], ...] = ()
@@ -218,7 +224,7 @@ class Routing(Section):
 
 
 class PingWorkload(Section):
-    """``[[workload]] kind = "ping"``: round trips, at fixed spacing, of named pairs or all neighbours."""
+    """``[[workload]] kind = "ping"``: round trips at fixed spacing, by pairs or all neighbours."""
 
     kind: Literal["ping"]
     pairs: tuple[tuple[str, str], ...] = ()
@@ -227,7 +233,7 @@ class PingWorkload(Section):
 
 
 class OffloadWorkload(Section):
-    """``[[workload]] kind = "offload"``: one image, and its answer on the ground by each strategy."""
+    """``[[workload]] kind = "offload"``: one image, its answer on the ground by each strategy."""
 
     kind: Literal["offload"]
     source: str
@@ -282,19 +288,25 @@ class Scenario(Section):
     event: tuple[Event, ...] = ()
     _source: Path | None = PrivateAttr(default=None)
 
+    def __eq__(self, other: object) -> bool:
+        """Compare by content alone: where a scenario was read from does not make it another."""
+        return isinstance(other, Scenario) and dict(self) == dict(other)
+
+    def __hash__(self) -> int:
+        return hash(self.to_json())
+
     @classmethod
     def load(cls, reference: str | Path) -> "Scenario":
         """Load a preset by name, or a TOML (or effective JSON) file by path.
 
         Raises ScenarioError with all problems of the file.
         """
-        path = _find(reference)
+        path = locate(reference)
         try:
             text = path.read_text(encoding="utf-8")
             table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise ScenarioError((_file_problem(path, reason or "unreadable"),)) from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise ScenarioError((_file_problem(path, _reason(error)),)) from None
         scenario = cls.from_table(table, path)
         scenario._source = path
         return scenario
@@ -304,12 +316,16 @@ class Scenario(Section):
         """Validate a parsed scenario; ``path`` names it in errors and anchors relative files."""
         if not isinstance(table, dict):
             raise ScenarioError((_file_problem(path, "holds no tables"),))
+        try:
+            table = _frozen(table)
+        except RecursionError as error:
+            raise ScenarioError((_file_problem(path, _reason(error)),)) from None
         problems: list[Problem] = []
-        table = _with_elements(_frozen(table), path, problems)
+        table = _with_elements(table, path, problems)
         try:
             scenario = cls.model_validate(table)
         except ValidationError as invalid:
-            problems.extend(scenario_checks.explain(error, path.name) for error in invalid.errors())
+            problems.extend(scenario_checks.explain(invalid.errors(), path.name))
             known = _valid_parts(cls, table)
         else:
             known = {field: getattr(scenario, field) for field in cls.model_fields}
@@ -326,7 +342,7 @@ class Scenario(Section):
     @property
     def steps(self) -> int:
         """Number of steps: the first at 0, the last before ``duration_s``."""
-        return max(1, round(self.scenario.duration_s / self.scenario.step_s))
+        return max(1, math.ceil(self.scenario.duration_s / self.scenario.step_s - 1e-9))
 
     def to_json(self) -> str:
         """Return the effective scenario: every default and element figure written out."""
@@ -338,9 +354,11 @@ def schema() -> dict[str, Any]:
     return Scenario.model_json_schema()
 
 
-def _find(reference: str | Path) -> Path:
+def locate(reference: str | Path) -> Path:
+    """Return the file of a preset by name, or the path as given. Raises ScenarioError."""
     path = Path(reference)
-    if path.suffix in (".toml", ".json") or path.exists():
+    # os.path.exists says False, and Path.exists raises, where a name is too long for a file.
+    if path.suffix in (".toml", ".json") or os.path.exists(path):
         return path
     known = presets()
     if str(reference) in known:
@@ -354,11 +372,24 @@ def _file_problem(path: Path, reason: str) -> Problem:
     return Problem(str(path), "file", "", reason, remedy)
 
 
-def _frozen(value: Any) -> Any:
-    """Return ``value`` with lists as tuples, which is what strict validation takes."""
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    return (error.strerror if isinstance(error, OSError) else str(error)) or "unreadable"
+
+
+def _frozen(value: Any, levels: int = 20) -> Any:
+    """Return ``value`` with lists as tuples, which is what strict validation takes.
+
+    A scenario has 6 levels; RecursionError past ``levels`` spares every later walk the question.
+    """
+    if not levels:
+        raise RecursionError
     if isinstance(value, dict):
-        return {key: _frozen(each) for key, each in value.items()}
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+        return {key: _frozen(each, levels - 1) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return tuple(_frozen(each, levels - 1) for each in value)
+    return value
 
 
 def _with_elements(table: dict[str, Any], path: Path, problems: list[Problem]) -> dict[str, Any]:
@@ -368,25 +399,24 @@ def _with_elements(table: dict[str, Any], path: Path, problems: list[Problem]) -
         return table
     replaced = []
     for index, entry in enumerate(constellations):
-        named = entry.get("elements_file") if isinstance(entry, dict) else None
-        if isinstance(named, str) and not entry.get("satellite"):
-            try:
-                found = _read_elements(path.parent / named)
-            except (OSError, ValueError) as error:
-                reason = error.strerror if isinstance(error, OSError) else str(error)
-                key = f"constellation[{index}].elements_file"
-                remedy = "Name a TLE file, or OMM as .json, .csv or .xml, relative to this file"
-                problems.append(Problem(path.name, key, repr(named), str(reason), remedy))
-            else:
-                entry = {k: v for k, v in entry.items() if k != "elements_file"}
-                entry["satellite"] = found
-        replaced.append(entry)
+        try:
+            replaced.append(_with_satellites(entry, path.parent))
+        except (OSError, ValueError) as error:
+            key, named = f"constellation[{index}].elements_file", repr(entry["elements_file"])
+            remedy = "Name a TLE file, or OMM as .json, .csv or .xml, relative to this file"
+            problems.append(Problem(path.name, key, named, _reason(error), remedy))
+            replaced.append(entry)
     return {**table, "constellation": tuple(replaced)}
 
 
-def _read_elements(path: Path) -> tuple[dict[str, Any], ...]:
-    sets = parse(path.read_text(encoding="utf-8"), path.suffix)
-    return tuple({f: getattr(each, f) for f in ElementSet.__slots__} for each in sets)
+def _with_satellites(entry: Any, folder: Path) -> Any:
+    named = entry.get("elements_file") if isinstance(entry, dict) else None
+    if not isinstance(named, str) or entry.get("satellite"):
+        return entry
+    file = folder / named
+    sets = parse(file.read_text(encoding="utf-8"), file.suffix)
+    rest = {key: value for key, value in entry.items() if key != "elements_file"}
+    return {**rest, "satellite": tuple(dataclasses.asdict(each) for each in sets)}
 
 
 def _valid_parts(model: type[Scenario], table: dict[str, Any]) -> dict[str, Any]:

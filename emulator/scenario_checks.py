@@ -30,10 +30,21 @@ _REMEDIES = {
 }
 
 
-def explain(error: Any, file: str) -> Problem:
-    """Turn one pydantic error into a Problem with a key path and a remedy."""
+def explain(errors: Iterable[Any], file: str) -> Iterator[Problem]:
+    """Turn pydantic's errors into Problems with key paths and remedies."""
+    for error in errors:
+        # Of a list with a faulty entry pydantic also says that it is empty.
+        if error["type"] != "too_short" or not error["input"]:
+            yield _explain(error, file)
+
+
+def _explain(error: Any, file: str) -> Problem:
     kind, context = error["type"], error.get("ctx", {})
-    key = _key_path(error["loc"])
+    location = error["loc"]
+    if location[0] == "workload":
+        # pydantic names the member of the union between the index and the key.
+        location = location[:2] + location[3:]
+    key = _key_path(location)
     value = "" if kind == "missing" else _shorten(error["input"])
     reason = error["msg"].removeprefix("Value error, ").rstrip(".")
     reason = reason[:1].lower() + reason[1:]
@@ -68,14 +79,17 @@ def cross_checks(known: dict[str, Any], file: str) -> Iterator[Problem]:
     stations = known["ground"].station if "ground" in known else ()
     satellites = [name for each in constellations for name in each.node_names()]
     nodes = satellites + [station.name for station in stations]
-    complete = "constellation" in known and "ground" in known
+    # An elements_file that still stands there could not be read: its satellites are not known.
+    unread = any(each.elements_file for each in constellations)
+    complete = "constellation" in known and "ground" in known and not unread
     yield from _size_checks(known, len(nodes), file)
     yield from _duplicates(nodes, "node name", file)
     yield from _duplicates([each.name for each in constellations], "constellation name", file)
     if "terminals" in known:
         yield from _terminal_checks(constellations, stations, known["terminals"], file)
     if "constellation" in known:
-        yield from _isl_checks(known.get("isl", ()), constellations, satellites, file)
+        listed = None if unread else satellites
+        yield from _isl_checks(known.get("isl", ()), constellations, listed, file)
     if complete:
         yield from _workload_checks(known, satellites, nodes, file)
         yield from _event_checks(known, satellites, nodes, file)
@@ -139,18 +153,12 @@ def _isl_checks(isls: Any, constellations: Any, satellites: Any, file: str) -> I
         yield from _unknown(
             isl.constellations, by_name, f"{key}.constellations", "constellation", file
         )
-        if bool(isl.pairs) != (isl.pattern == "pairs"):
-            remedy = 'Give pairs = [["a", "b"], …] with pattern = "pairs" and only there'
-            yield Problem(file, f"{key}.pairs", "", f"does not fit pattern {isl.pattern!r}", remedy)
-        named = [name for pair in isl.pairs for name in pair]
-        yield from _unknown(named, satellites, f"{key}.pairs", "satellite", file)
-        for pair in isl.pairs:
-            if pair[0] == pair[1]:
-                remedy = "Name two different satellites"
-                yield Problem(
-                    file, f"{key}.pairs", repr(pair), "links a satellite to itself", remedy
-                )
-        chosen = [by_name[n] for n in isl.constellations or by_name if n in by_name]
+        if isl.pattern == "pairs" or isl.pairs:
+            yield from _pair_checks(isl, key, satellites, file)
+            named = {name for pair in isl.pairs for name in pair}
+            chosen = [each for each in constellations if named & set(each.node_names())]
+        else:
+            chosen = [by_name[n] for n in isl.constellations or by_name if n in by_name]
         if isl.pattern == "grid" and any(each.walker is None for each in chosen):
             remedy = "Use grid with Walker constellations; ring, nearest or visible with elements"
             yield Problem(file, f"{key}.pattern", "'grid'", "needs planes and slots", remedy)
@@ -160,6 +168,24 @@ def _isl_checks(isls: Any, constellations: Any, satellites: Any, file: str) -> I
                 yield Problem(
                     file, f"{key}.constellations", repr(each.name), "has no laser terminals", remedy
                 )
+
+
+def _pair_checks(isl: Any, key: str, satellites: Any, file: str) -> Iterator[Problem]:
+    """Check the pairs of one ``[[isl]]``; ``satellites`` is None where nobody knows the names."""
+    reason = f"does not fit pattern {isl.pattern!r}"
+    if bool(isl.pairs) != (isl.pattern == "pairs"):
+        remedy = 'Give pairs = [["a", "b"], …] with pattern = "pairs" and only there'
+        yield Problem(file, f"{key}.pairs", "", reason, remedy)
+    elif isl.constellations:
+        remedy = "Leave it out: the pairs name their satellites"
+        yield Problem(file, f"{key}.constellations", repr(isl.constellations), reason, remedy)
+    if satellites is not None:
+        named = [name for pair in isl.pairs for name in pair]
+        yield from _unknown(named, satellites, f"{key}.pairs", "satellite", file)
+    for pair in isl.pairs:
+        if pair[0] == pair[1]:
+            remedy = "Name two different satellites"
+            yield Problem(file, f"{key}.pairs", repr(pair), "links a satellite to itself", remedy)
 
 
 def _workload_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iterator[Problem]:

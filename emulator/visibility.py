@@ -1,4 +1,4 @@
-"""Ephemeris → Visibility: ranges, elevations, and what the Earth hides. Broadcasts over any shape."""
+"""Ephemeris → Visibility: ranges, elevations, and what the Earth hides. All of it broadcasts."""
 
 import numpy as np
 
@@ -32,10 +32,3 @@ def elevation_deg(site_km: np.ndarray, up: np.ndarray, satellite_km: np.ndarray)
     line = satellite_km - site_km
     sine = (line * up).sum(-1) / np.maximum(np.linalg.norm(line, axis=-1), 1e-12)
     return np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0)))
-
-
-def max_isl_range_km(height_a_km: float, height_b_km: float, grazing_height_km: float) -> float:
-    """Longest ISL between two heights that clears the grazing height (closed form, sphere)."""
-    limb = EARTH_RADIUS_KM + grazing_height_km
-    legs = [(EARTH_RADIUS_KM + h) ** 2 - limb**2 for h in (height_a_km, height_b_km)]
-    return float(sum(np.sqrt(max(0.0, leg)) for leg in legs))

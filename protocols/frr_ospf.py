@@ -27,6 +27,7 @@ from protocols.static import next_hops
 
 FRR_DIR = Path("/usr/lib/frr")
 FRR_RUN = Path("/run/frr")
+CRASH_DIR = Path("/var/tmp/frr")
 _START_DEADLINE_S = 30.0
 _POLL_S = 0.1
 
@@ -99,12 +100,17 @@ class FrrOspf:
 
     def start(self) -> None:
         """Start all zebras, wait until each listens, then all ospfds."""
+        restart_file = FRR_RUN / "ospfd-gr.json"  # one for all ospfds of the machine, whatever -N
+        ours = not restart_file.exists()
         for name, handle in self.nodes.items():
+            if ours:
+                handle.own(restart_file)
             folder = handle.state_dir
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "zebra.conf").write_text(zebra_conf(handle.node))
             (folder / "ospfd.conf").write_text(ospfd_conf(handle.node, self.routing))
             sockets = FRR_RUN / handle.namespace
+            handle.own(sockets)
             sockets.mkdir(parents=True, exist_ok=True)
             for path in (folder, sockets):
                 _give_to_frr(path)
@@ -118,7 +124,9 @@ class FrrOspf:
         handle = self.nodes[name]
         argv = command(daemon, handle.namespace, handle.state_dir)
         log = handle.state_dir / f"{daemon}.out"
-        self.daemons[name, daemon] = handle.spawn(argv, log)
+        process = handle.spawn(argv, log)
+        handle.own(CRASH_DIR / f"{daemon}.{process.pid}")
+        self.daemons[name, daemon] = process
 
     def _await_sockets(self, file: str, daemon: str) -> None:
         end = time.monotonic() + _START_DEADLINE_S
@@ -183,11 +191,11 @@ class FrrOspf:
                 )
 
     def _last_lines(self, name: str, daemon: str, count: int = 8) -> str:
+        folder = self.nodes[name].state_dir
         lines: list[str] = []
-        for suffix in ("out", "log"):
+        for suffix in ("log", "out"):  # the second is all there is of a daemon that never began
             with suppress(OSError):
-                path = self.nodes[name].state_dir / f"{daemon}.{suffix}"
-                lines += path.read_text(errors="replace").splitlines()
+                lines = lines or (folder / f"{daemon}.{suffix}").read_text().splitlines()
         shown = "\n".join(f"    {line}" for line in lines[-count:]) or "    (nothing)"
         return f"Last lines of {daemon} of {name}:\n{shown}"
 
@@ -203,8 +211,6 @@ class FrrOspf:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        for handle in self.nodes.values():
-            shutil.rmtree(FRR_RUN / handle.namespace, ignore_errors=True)
 
 
 def ask(pathspace: str, daemon: str, question: str) -> Any:

@@ -1,10 +1,10 @@
 """Objects over TCP: named, resumable, verified by SHA-256.
 
-    sender                                   receiver
-    length (4 bytes) + JSON {name, bytes, sha256}  ──>
-                                             <── bytes already held (8 bytes)
-    the rest of the object                   ──>
-                                             <── 1: arrived whole, hash equal; 0: hash differs
+sender                                   receiver
+length (4 bytes) + JSON {name, bytes, sha256}  ──>
+                                         <── bytes already held (8 bytes)
+the rest of the object                   ──>
+                                         <── 1: arrived whole, hash equal; 0: hash differs
 """
 
 import asyncio

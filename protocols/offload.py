@@ -25,7 +25,7 @@ from emulator.scenario import OffloadWorkload
 from emulator.units import NS_PER_S
 from protocols.base import Nodes, Record
 from protocols.objects import Received, Receiver, make_object, send_object
-from protocols.static import next_hops
+from protocols.static import quickest_path
 
 _RETRY_S = 0.1
 _SETTLE_S = 0.01
@@ -142,14 +142,7 @@ class Offload:
 
     def path(self, a: int, b: int, now_s: float) -> list[int]:
         """Nodes of the quickest path from a to b at ``now_s``, [] where there is none."""
-        hops = next_hops(self.network, self.state(now_s))
-        path = [a]
-        while path[-1] != b:
-            step = int(hops[path[-1], b])
-            if step < 0:
-                return []
-            path.append(step)
-        return path
+        return quickest_path(self.network, self.state(now_s), a, b)
 
     def propagation_s(self, path: list[int], now_s: float) -> float:
         """One-way light time along ``path`` at ``now_s``."""
@@ -232,6 +225,7 @@ class _Attempt:
                 "event": "answered",
                 "t_s": round(self.now_s(), 6),
                 "strategy": name,
+                "source": work.spec.source,
                 "object_bytes": work.spec.object_bytes,
                 "latency_s": latency_s,
                 "parts_s": timeline.parts(latency_s),
@@ -326,9 +320,7 @@ class _Downlink:
             # Whoever becomes ready at the same contact gets the chance to queue first.
             await asyncio.sleep(_SETTLE_S)
             async with self._changed:
-                await self._changed.wait_for(
-                    lambda: not self._busy and min(self._waiting) == mine
-                )
+                await self._changed.wait_for(lambda: not self._busy and min(self._waiting) == mine)
                 self._busy = True
         finally:
             self._waiting.remove(mine)

@@ -57,6 +57,18 @@ def _first_steps(before: np.ndarray) -> np.ndarray:
         step[onward] = previous[onward]
 
 
+def quickest_path(network: Network, state: np.ndarray, a: int, b: int) -> list[int]:
+    """Return the nodes of the quickest path from a to b, [] where there is none."""
+    hops = next_hops(network, state)
+    path = [a]
+    while path[-1] != b:
+        step = int(hops[path[-1], b])
+        if step < 0:
+            return []
+        path.append(step)
+    return path
+
+
 def shortest_path_routes(network: Network, state: np.ndarray) -> Routes:
     """Return every node's host routes to all others it can reach."""
     hops = next_hops(network, state)

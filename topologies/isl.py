@@ -16,7 +16,7 @@ ANY = -1
 
 
 def ring(order: np.ndarray) -> np.ndarray:
-    """Join each satellite with the next of ``order`` and the last with the first, shape ``(n, 4)``."""
+    """Join each satellite of ``order`` with the next, the last with the first: ``(n, 4)``."""
     if len(order) < 2:
         return np.empty((0, 4), dtype=np.int32)
     pairs = np.column_stack((order, np.roll(order, -1)))
@@ -25,17 +25,20 @@ def ring(order: np.ndarray) -> np.ndarray:
     return _with_terminals(pairs, FORE, AFT)
 
 
-def grid(planes: int, per_plane: int, first: int, closed: bool) -> np.ndarray:
+def grid(planes: int, per_plane: int, first: int, closed: bool, phasing: float = 0) -> np.ndarray:
     """+Grid over a Walker pattern whose satellites start at index ``first``, plane-major.
 
     Each satellite links fore and aft in its plane and to the same slot of the next plane.
-    ``closed`` joins the last plane to the first (delta patterns); a star pattern keeps the seam open.
+    ``closed`` joins the last plane to the first (delta patterns); a star pattern keeps the seam
+    open. Once around, the phase between planes adds up to ``phasing`` slots, so the last plane
+    joins the slot that many ahead: every link across planes then has the same geometry.
     """
     index = first + np.arange(planes * per_plane).reshape(planes, per_plane)
     rows = [ring(plane) for plane in index]
-    for plane in range(planes if closed and planes > 2 else planes - 1):
-        across = np.column_stack((index[plane], index[(plane + 1) % planes]))
-        rows.append(_with_terminals(across, RIGHT, LEFT))
+    sides = [(index[plane], index[plane + 1]) for plane in range(planes - 1)]
+    if closed and planes > 2:
+        sides.append((index[-1], np.roll(index[0], -round(phasing))))
+    rows += [_with_terminals(np.column_stack(side), RIGHT, LEFT) for side in sides]
     return np.concatenate(rows)
 
 

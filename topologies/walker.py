@@ -47,6 +47,9 @@ class Walker:
         ]
 
 
+MAX_TOTAL = 1_000_000
+"""Largest T that is read, so that a slip of the pen does not fill the memory."""
+
 _NOTATION = re.compile(r"\s*([0-9.]+)\s*:\s*(\d+)\s*/\s*(\d+)\s*/\s*([0-9.]+)\s*")
 
 
@@ -65,8 +68,10 @@ def parse_notation(text: str) -> tuple[float, int, int, float]:
         raise ValueError(f"not of the form i:T/P/F ({error})") from None
     if not 0 <= notation[0] <= 180:
         raise ValueError("inclination i must lie between 0 and 180 degrees")
-    if notation[2] < 1 or notation[1] < 1:
-        raise ValueError("T and P must be at least 1")
+    if notation[2] < 1 or not 1 <= notation[1] <= MAX_TOTAL:
+        raise ValueError(f"T and P must be at least 1, T at most {MAX_TOTAL}")
     if notation[1] % notation[2]:
         raise ValueError(f"T = {notation[1]} is not divisible by P = {notation[2]}")
+    if notation[3] >= notation[2]:
+        raise ValueError(f"phasing F = {notation[3]:g} must be less than P = {notation[2]}")
     return notation

@@ -37,12 +37,12 @@ def _netem_differs(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 class Fabric:
     """The patch panel of the sky. ``silent``: losing light is not to be noticed by carrier."""
 
-    def __init__(self, network: Network, run_id: str, state_dir: Path, silent: bool) -> None:
+    def __init__(self, network: Network, namespace: str, state_dir: Path, silent: bool) -> None:
         self.network = network
-        self.namespace = f"lm-{run_id}"
+        self.namespace = namespace
         self.silent = silent
         self.nodes = {
-            node.name: NodeHandle(node, f"lm-{run_id}-{node.name}", state_dir / node.name)
+            node.name: NodeHandle(node, f"{namespace}-{node.name}", state_dir / node.name)
             for node in network.nodes
         }
         ports = np.arange(len(network.ports))

@@ -19,6 +19,9 @@ PORT_IFINDEX = 10
 """Interface index of a node's first port inside its namespace; the others follow."""
 _LOOPBACK_IFINDEX = 1
 
+OWNED_PATHS = "owned-paths"
+"""File of a run's state folder that lists, a line each, what else on disk is the run's."""
+
 Routes = dict[str, tuple[str, int]]
 
 _SYSCTLS = {
@@ -113,6 +116,12 @@ class NodeHandle:
                 start_new_session=True,
                 env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},
             )
+
+    def own(self, path: Path) -> None:
+        """Have ``path`` removed when the run ends, however it ends: what a daemon leaves elsewhere."""
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        with (self.state_dir.parent / OWNED_PATHS).open("a") as owned:
+            print(path, file=owned)
 
     def replace_routes(self, held: Routes, wanted: Routes) -> Routes:
         """Turn the host routes ``held`` into ``wanted`` and return ``wanted``.

@@ -18,10 +18,9 @@ from pathlib import Path
 
 from emulator.errors import RunError
 from emulator.kernel import namespaces
+from emulator.kernel.node import OWNED_PATHS
 from emulator.kernel.usermode import kill_group
 
-_FRR_RUN = Path("/run/frr")
-_FRR_CRASH = Path("/var/tmp/frr")
 _GRACE_S = 15.0
 
 
@@ -41,6 +40,11 @@ class Run:
     def state_dir(self) -> Path:
         """The run's folder below the state root."""
         return state_root() / self.run_id
+
+    @property
+    def namespace(self) -> str:
+        """Name of the run's fabric namespace and, with a hyphen, prefix of its nodes'."""
+        return f"lm-{self.run_id}"
 
     @property
     def alive(self) -> bool:
@@ -72,7 +76,8 @@ def claim(scenario: str, run_dir: Path, kernel: str, run_id: str | None = None) 
     """Create a run's state folder before anything else of it exists."""
     run_id = run_id or secrets.token_hex(3)
     run = Run(run_id, scenario, str(run_dir), kernel, os.getpid(), start_time(os.getpid()))
-    state_root().mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Daemons that drop root must be able to walk to their own folder, and to nothing else.
+    state_root().mkdir(mode=0o711, parents=True, exist_ok=True)
     run.state_dir.mkdir(mode=0o711)
     write(run)
     return run
@@ -117,7 +122,7 @@ def take_down(run: Run) -> None:
             wait_for(lambda: not run.alive, _GRACE_S)
     if run.guest_pid:
         kill_group(run.guest_pid)
-    sweep(run.run_id)
+    sweep(run)
     discard(run)
 
 
@@ -126,36 +131,30 @@ def discard(run: Run) -> None:
     shutil.rmtree(run.state_dir, ignore_errors=True)
 
 
-def sweep(run_id: str) -> None:
-    """Kill what is inside the run's namespaces, delete them and what its daemons left in files."""
-    spaces = [n for n in namespaces.names(f"lm-{run_id}") if n[9:10] in ("", "-")]
-    killed: set[int] = set()
-
-    def kill() -> bool:
-        remaining = [pid for pid in namespaces.processes(spaces) if pid != os.getpid()]
-        for pid in remaining:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        killed.update(remaining)
-        return not remaining
-
-    if spaces:
-        wait_for(kill, _GRACE_S)
+def sweep(run: Run) -> None:
+    """Kill what is inside the run's namespaces, delete them and what its daemons left on disk."""
+    spaces = [run.namespace, *namespaces.names(f"{run.namespace}-")]
+    wait_for(lambda: not _kill(namespaces.processes(spaces)), _GRACE_S)
     for name in spaces:
         namespaces.delete(name)
-    remove_daemon_files(run_id, killed)
+    with suppress(OSError):
+        for line in (run.state_dir / OWNED_PATHS).read_text().splitlines():
+            _remove(Path(line))
 
 
-def remove_daemon_files(run_id: str, pids: set[int]) -> None:
-    """Remove FRR's own folders of this run: sockets by name, crash buffers by pid."""
-    if _FRR_RUN.is_dir():
-        for folder in _FRR_RUN.glob(f"lm-{run_id}-*"):
-            shutil.rmtree(folder, ignore_errors=True)
-    if _FRR_CRASH.is_dir():
-        for folder in _FRR_CRASH.iterdir():
-            pid = folder.name.rpartition(".")[2]
-            if pid.isdigit() and int(pid) in pids:
-                shutil.rmtree(folder, ignore_errors=True)
+def _kill(pids: list[int]) -> list[int]:
+    others = [pid for pid in pids if pid != os.getpid()]
+    for pid in others:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return others
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sweep_dead() -> list[Run]:

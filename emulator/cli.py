@@ -1,0 +1,204 @@
+"""The command line: a table of subcommands, no logic."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from emulator import __version__
+from emulator.errors import LasermeshError
+
+_FORMATS = click.Choice(["table", "json", "csv", "npz"])
+
+
+class _Commands(click.Group):
+    """Prints our own errors without a traceback and turns them into exit codes."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the subcommand."""
+        try:
+            return super().invoke(context)
+        except LasermeshError as error:
+            click.echo(str(error), err=True)
+            context.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted; everything of the run has been removed", err=True)
+            context.exit(130)
+        except BrokenPipeError:
+            # Whoever read our output has gone; say nothing, also not when Python closes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            context.exit(1)
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Keep the order of definition: it is the order of use."""
+        return list(self.commands)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lasermesh")
+def cli() -> None:
+    """Emulate laser-linked satellites and their ground network on one machine.
+
+    SCENARIO is a preset (see `lasermesh scenarios`) or a TOML file.
+
+    \b
+    Start here:   lasermesh run three-body
+    Look first:   lasermesh plan three-body
+    Play around:  lasermesh up three-body -d;  lasermesh shell scs-01-a;  lasermesh down
+
+    Exit codes: 0 done, 1 failed, 2 bad scenario or usage, 3 the machine lacks something,
+    130 interrupted.
+    """
+
+
+@cli.command()
+@click.argument("scenario")
+@click.option("--kernel", type=click.Choice(["auto", "host", "usermode"]), default="auto")
+@click.option("--routing", help="Override routing.protocol of the scenario.")
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+def run(scenario: str, kernel: str, routing: str | None, runs: Path) -> None:
+    """Emulate SCENARIO from start to end, measure, and report.
+
+    Real network namespaces, lasers retuned from orbits, routing daemons, traffic. Needs root and
+    a kernel with netem, or else Debian's user-mode-linux, which needs no root.
+    """
+    from emulator import console
+
+    console.run(scenario, kernel, routing, runs)
+
+
+@cli.command()
+@click.argument("scenario")
+@click.option("--at", help="One moment: seconds after the start, or a UTC time.")
+@click.option("--format", "form", type=_FORMATS, default="table", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here (npz needs it).")
+@click.option("--passes", is_flag=True, help="Passes over each station and sunlight instead.")
+def plan(scenario: str, at: str | None, form: str, output: Path | None, passes: bool) -> None:
+    """Print what SCENARIO's links will be. Needs no root.
+
+    Without --at the table lists contacts, the other formats every link at every step.
+    """
+    from emulator import console
+
+    console.plan(scenario, at, form, output, passes)
+
+
+@cli.command()
+@click.argument("scenarios", nargs=-1, required=True)
+def check(scenarios: tuple[str, ...]) -> None:
+    """Check SCENARIOS and list every problem at once."""
+    from emulator import console
+
+    sys.exit(console.check(scenarios))
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    from emulator.scenario import schema as scenario_schema
+
+    click.echo(json.dumps(scenario_schema(), indent=2))
+
+
+@cli.command()
+def scenarios() -> None:
+    """List the presets."""
+    from emulator import console
+
+    console.scenarios()
+
+
+@cli.command()
+def doctor() -> None:
+    """Say what this machine can do and what to install for the rest."""
+    from emulator import console
+
+    sys.exit(console.doctor())
+
+
+@cli.command()
+@click.argument("scenario")
+@click.option("--kernel", type=click.Choice(["auto", "host", "usermode"]), default="auto")
+@click.option("--routing", help="Override routing.protocol of the scenario.")
+@click.option("--for", "hours", type=click.FloatRange(0.01, 744), help="Hours to plan ahead.")
+@click.option("-d", "--detach", is_flag=True, help="Return as soon as it is up.")
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+def up(
+    scenario: str, kernel: str, routing: str | None, hours: float | None, detach: bool, runs: Path
+) -> None:
+    """Bring SCENARIO up and keep it running until `lasermesh down` or Ctrl-C.
+
+    The sky moves in real time as long as it is planned (default: the scenario's duration), then
+    stands still. Workloads of the scenario run once.
+    """
+    from emulator import console
+
+    console.up(scenario, kernel, routing, hours, detach, runs)
+
+
+@cli.command("exec", context_settings={"ignore_unknown_options": True})
+@click.option("--run", "run_id", help="Which run; default the newest.")
+@click.argument("node")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def execute(run_id: str | None, node: str, command: tuple[str, ...]) -> None:
+    """Run COMMAND in NODE; its exit code is passed through.
+
+    \b
+    lasermesh exec scs-01-a -- ping -c 3 10.0.0.2
+    """
+    from emulator import console
+
+    sys.exit(console.execute(run_id, node, command))
+
+
+@cli.command()
+@click.option("--run", "run_id", help="Which run; default the newest.")
+@click.argument("node")
+def shell(run_id: str | None, node: str) -> None:
+    """Open a shell in NODE."""
+    from emulator import console
+
+    sys.exit(console.execute(run_id, node, ("bash", "--norc", "-i"), prompt=True))
+
+
+@cli.command()
+@click.option("--run", "run_id", help="Which run; default the newest.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+def inspect(run_id: str | None, form: str) -> None:
+    """Show nodes, ports, peers, and desired beside kernel state. Exit code 1 if they differ."""
+    from emulator import console
+
+    sys.exit(console.inspect(run_id, form))
+
+
+@cli.command()
+@click.argument("run_ids", nargs=-1)
+def down(run_ids: tuple[str, ...]) -> None:
+    """Take down all of your runs, or those named: exactly what they own, live or dead."""
+    from emulator import console
+
+    sys.exit(console.down(run_ids))
+
+
+@cli.command(hidden=True)
+@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.argument("run_id")
+@click.option("--hold", is_flag=True)
+def emulate(run_dir: Path, run_id: str, hold: bool) -> None:
+    """Be the half of a run that is inside the user-mode kernel."""
+    from emulator.session import emulate_inside
+
+    sys.exit(emulate_inside(run_dir, run_id, hold))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point: run the command line and return its exit code."""
+    try:
+        cli.main(args=None if argv is None else list(argv), prog_name="lasermesh")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0

@@ -1,0 +1,439 @@
+"""What the subcommands do with a terminal: progress, tables, exit codes. ``print`` lives here."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from emulator.errors import RunError, ScenarioError
+from emulator.kernel import namespaces, ownership
+from emulator.kernel.attach import attach
+from emulator.scenario import Scenario, locate
+
+_UP_DEADLINE_S = 180.0
+_WIDE_COLUMNS = ("start_utc",)
+"""Columns that only files show: an 80-column terminal has no room for them."""
+_PARTS = ("wait", "compute", "transmit", "propagate", "other")
+
+
+def _console(stream: Any = None) -> Console:
+    """A console that never cuts a table for want of a terminal's width."""
+    console = Console(file=stream, highlight=False)
+    return console if console.is_terminal else Console(file=stream, highlight=False, width=200)
+
+
+_out = _console()
+
+
+def _load(reference: str, routing: str | None = None, hours: float | None = None) -> Scenario:
+    scenario = Scenario.load(reference)
+    if routing is None and hours is None:
+        return scenario
+    table = json.loads(scenario.to_json())
+    if routing is not None:
+        table["routing"]["protocol"] = routing
+    if hours is not None:
+        table["scenario"]["duration_s"] = hours * 3600.0
+    return Scenario.from_table(table, locate(reference))
+
+
+def run(reference: str, kernel: str, routing: str | None, runs: Path) -> None:
+    """Prepare, emulate with a progress bar, and print what came of it."""
+    from emulator.session import Session, choose_kernel
+
+    scenario = _load(reference, routing)
+    chosen = choose_kernel(kernel)
+    _sweep_dead()
+    session = Session(scenario, locate(reference), chosen, runs, hold=False)
+    _introduce(session)
+    began = time.monotonic()
+    with _Watch(session.plan.steps) as watch:
+        summary = session.run(watch.take)
+    _print_summary(summary)
+    _out.print(
+        f"\n{session.run_dir}  (report.html, summary.json; {time.monotonic() - began:.0f} s)"
+    )
+
+
+def _introduce(session: Any) -> None:
+    plan, run = session.plan, session.scenario.scenario
+    network = plan.network
+    kernel = "the host's kernel" if session.kernel == "host" else "Debian's user-mode kernel"
+    _out.print(f"[bold]{run.name}[/]  {run.description}")
+    _out.print(
+        f"{len(network.satellites)} satellites, {len(network.stations)} stations, "
+        f"{len(network.ports)} ports; {run.start:%Y-%m-%d %H:%M:%S} UTC + {run.duration_s:g} s; "
+        f"rates and object sizes / {run.rate_scale:g}"
+    )
+    _out.print(f"kernel: {kernel}; clock: real; routing: {session.scenario.routing.protocol}")
+
+
+class _Watch:
+    """A progress bar on a terminal, plain lines elsewhere; no thread, since workers are forked."""
+
+    _LINE_EVERY = 30
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.live = _out.is_terminal
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=_out,
+            auto_refresh=False,
+        )
+
+    def __enter__(self) -> "_Watch":
+        if self.live:
+            self.progress.start()
+        self.task = self.progress.add_task("starting", total=self.steps, note="")
+        self._show()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live:
+            self.progress.stop()
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Show an event."""
+        if event.get("event") == "step":
+            note = f"lag {event['lag_ms']:.1f} ms, {event['changes']} ports retuned"
+            done = event["step"] + 1
+            self.progress.update(self.task, completed=done, description="playing", note=note)
+            self._show()
+            if not self.live and (done % self._LINE_EVERY == 0 or done == self.steps):
+                print(f"step {done}/{self.steps}: {note}", flush=True)
+        elif text := _event_text(event):
+            self.progress.update(self.task, description=event["event"])
+            self._show()
+            _out.print(text)
+
+    def _show(self) -> None:
+        if self.live:
+            self.progress.refresh()
+
+
+def _event_text(event: dict[str, Any]) -> str:
+    match event["event"]:
+        case "built":
+            return f"built {event['nodes']} nodes and {event['ports']} ports in {event['seconds']:.2f} s"
+        case "routing started":
+            return f"{event['protocol']} started in {event['seconds']:.1f} s"
+        case "converged":
+            return f"routes complete in every kernel table after {event['seconds']:.1f} s"
+        case "captured":
+            size = _bytes(event["object_bytes"])
+            return f"{event['t_s']:7.1f} s  {event['node']} took an image of {size}"
+        case "waits":
+            return (
+                f"{event['t_s']:7.1f} s  {event['strategy']}: {event['node']} waits for contact "
+                f"until {event['until_s']:.0f} s"
+            )
+        case "no contact":
+            return (
+                f"{event['t_s']:7.1f} s  {event['strategy']}: {event['node']} has no more contact"
+            )
+        case "answered":
+            return (
+                f"{event['t_s']:7.1f} s  {event['strategy']}: answer on the ground at "
+                f"{event['delivered_to']} after {event['latency_s']:.2f} s"
+            )
+        case "up":
+            return f"up: run {event['run']}"
+        case "fault":
+            return f"{event['t_s']:7.1f} s  {event['action']}: {' '.join(event['target'])}"
+        case _:
+            return ""
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    if summary["offload"]:
+        _out.print("\nFrom image taken to answer on the ground, seconds")
+        _out.print(_offload_table(summary["offload"]))
+        for row in summary["offload"]:
+            if row["path"]:
+                _out.print(f"{row['strategy']}: {' → '.join(row['path'])}")
+        _out.print("")
+    rtt = [row for row in summary["rtt"] if row["error_us"] is not None]
+    if rtt:
+        worst = max(rtt, key=lambda row: abs(row["error_us"]))
+        lost, sent = (sum(row[key] for row in summary["rtt"]) for key in ("lost", "sent"))
+        _out.print(
+            f"RTT against 2 × range/c + serialisation: median error at worst "
+            f"{worst['error_us'] / 1e3:+.3f} ms ({worst['a']} – {worst['b']}: expected "
+            f"{worst['expected_ms']:.3f}, measured {worst['measured_ms']:.3f} ms); "
+            f"{lost} of {sent} probes lost"
+        )
+    lag = summary["lag_ms"]
+    _out.print(
+        f"{summary['steps']} steps, {summary['changes']} port changes; retune lag "
+        f"p50 {lag['p50']:.2f} ms, p99 {lag['p99']:.2f} ms"
+    )
+
+
+def _offload_table(rows: list[dict[str, Any]]) -> Table:
+    table = _plain_table()
+    for heading in ("strategy", "latency", *_PARTS, "hash"):
+        numeric = heading in ("latency", *_PARTS)
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric)
+    for row in rows:
+        if row["latency_s"] is None:
+            table.add_row(row["strategy"], "not before the end")
+            continue
+        parts = [f"{row['parts_s'][part]:.3f}" for part in _PARTS]
+        verified = "equal" if row["verified"] else "WRONG"
+        table.add_row(row["strategy"], f"{row['latency_s']:.3f}", *parts, verified)
+    return table
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000:
+            return f"{count:g} {unit}"
+        count /= 1000
+    return f"{count:g} PB"
+
+
+def _sweep_dead() -> None:
+    for dead in ownership.sweep_dead():
+        _out.print(f"removed what the dead run {dead.run_id} ({dead.scenario}) had left")
+
+
+def plan(reference: str, at: str | None, form: str, output: Path | None, passes: bool) -> None:
+    """Print or write a plan."""
+    from emulator import planview
+    from emulator.linkplan import LinkPlan
+
+    scenario = _load(reference)
+    if passes:
+        rows, columns = planview.pass_rows(scenario), planview.PASS_COLUMNS
+    else:
+        built = LinkPlan.of(scenario)
+        if form == "npz":
+            if output is None:
+                raise RunError("npz is binary: name a file with -o")
+            from emulator.record import write_plan
+
+            write_plan(built, output)
+            return
+        t_s = None if at is None else planview.moment(built, at)
+        if t_s is None and form == "table":
+            rows, columns = planview.contact_rows(built), planview.CONTACT_COLUMNS
+        else:
+            steps = range(built.steps) if t_s is None else [built.step_of(t_s)]
+            rows, columns = planview.link_rows(built, steps), planview.LINK_COLUMNS
+    with output.open("w") if output else _borrowed(sys.stdout) as target:
+        if form == "json":
+            json.dump(list(rows), target, indent=1)
+            target.write("\n")
+        elif form == "csv":
+            writer = csv.DictWriter(target, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        else:
+            _console(target).print(_table(rows, columns))
+
+
+class _borrowed:
+    """A context manager that leaves its stream open."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def __enter__(self) -> Any:
+        return self.stream
+
+    def __exit__(self, *_: object) -> None:
+        self.stream.flush()
+
+
+def _plain_table(*headings: str) -> Table:
+    """A table without rules: every column fits 80 characters."""
+    return Table(*headings, box=None, pad_edge=False, header_style="bold")
+
+
+def _table(rows: Any, columns: Sequence[str]) -> Table:
+    table = _plain_table()
+    shown = [column for column in columns if column not in _WIDE_COLUMNS]
+    for column in shown:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*(str(row[column]) for column in shown))
+    return table
+
+
+def check(references: Sequence[str]) -> int:
+    """Check scenarios; 0 if all are sound, 2 otherwise."""
+    sound = True
+    for reference in references:
+        try:
+            scenario = _load(reference)
+        except ScenarioError as error:
+            print(error, file=sys.stderr)
+            sound = False
+        else:
+            nodes = sum(len(each.node_names()) for each in scenario.constellation)
+            stations = len(scenario.ground.station)
+            print(f"{reference}: sound ({nodes} satellites, {stations} stations)")
+    return 0 if sound else ScenarioError.exit_code
+
+
+def scenarios() -> None:
+    """List the presets."""
+    from topologies import presets
+
+    table = _plain_table("preset", "satellites", "stations", "duration s", "what it is")
+    for name in presets():
+        scenario = Scenario.load(name)
+        count = sum(len(each.node_names()) for each in scenario.constellation)
+        about = scenario.scenario
+        stations = str(len(scenario.ground.station))
+        table.add_row(name, str(count), stations, f"{about.duration_s:g}", about.description)
+    _out.print(table)
+
+
+def doctor() -> int:
+    """Print the findings; 0 if a run can start, 3 otherwise."""
+    from emulator.doctor import examine
+
+    findings, kernel = examine()
+    for each in findings:
+        mark = "[yellow]no[/]" if each.trouble else "[green]ok[/]"
+        _out.print(f"{mark}  {each.subject}: {each.trouble or each.good}")
+        if each.trouble:
+            _out.print(f"      → {each.remedy}")
+    if not kernel:
+        _out.print("\n[red]A run cannot start here.[/] Install user-mode-linux, or get netem.")
+        return 3
+    where = "the host's kernel" if kernel == "host" else "the user-mode kernel"
+    _out.print(f"\n`lasermesh run` will use {where}.")
+    return 0
+
+
+def up(
+    reference: str, kernel: str, routing: str | None, hours: float | None, detach: bool, runs: Path
+) -> None:
+    """Bring a scenario up and hold it."""
+    from emulator.session import Session, choose_kernel
+
+    scenario = _load(reference, routing, hours)
+    chosen = choose_kernel(kernel)
+    _sweep_dead()
+    if detach:
+        _detach(reference, kernel, routing, hours, runs)
+        return
+    session = Session(scenario, locate(reference), chosen, runs, hold=True)
+    _introduce(session)
+    with _Watch(session.plan.steps) as watch:
+        session.run(watch.take)
+    _out.print(f"down; {session.run_dir}")
+
+
+def _detach(
+    reference: str, kernel: str, routing: str | None, hours: float | None, runs: Path
+) -> None:
+    """Start `up` in a session of its own and return when the emulation answers."""
+    argv = [sys.executable, "-m", "emulator", "up", reference, "--kernel", kernel]
+    argv += ["--runs", str(runs)]
+    argv += ["--routing", routing] if routing else []
+    argv += ["--for", str(hours)] if hours else []
+    runs.mkdir(parents=True, exist_ok=True)
+    log = runs / "up.log"
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+
+    def ready() -> bool:
+        if child.poll() is not None:
+            raise RunError(f"it did not come up:\n{log.read_text()}")
+        return b"\nup: " in log.read_bytes()
+
+    if not ownership.wait_for(ready, _UP_DEADLINE_S):
+        child.terminate()
+        raise RunError(f"it was not up within {_UP_DEADLINE_S:.0f} s; see {log}")
+    run = next(run for run in ownership.runs() if run.pid == child.pid)
+    _out.print(f"run {run.run_id} ({run.scenario}) is up. Take it down: lasermesh down")
+
+
+def execute(run_id: str | None, node: str, command: Sequence[str], prompt: bool = False) -> int:
+    """Run a command in a node, here or inside the run's user-mode kernel; return its exit code."""
+    run = ownership.find(run_id)
+    if run.kernel == "usermode":
+        inner = ["lasermesh", *(["shell", node] if prompt else ["exec", node, "--", *command])]
+        return attach(run.state_dir / "tunnel.sock", inner)
+    known = [
+        name.removeprefix(f"{run.namespace}-") for name in namespaces.names(f"{run.namespace}-")
+    ]
+    if node not in known:
+        raise RunError(f"run {run.run_id} has no node {node!r}; it has {', '.join(known)}")
+    namespaces.enter(f"{run.namespace}-{node}")
+    if prompt:
+        os.environ["PS1"] = f"[{node}] \\w # "
+    try:
+        os.execvp(command[0], list(command))
+    except OSError as error:
+        print(f"cannot run {command[0]!r} in {node}: {error.strerror}", file=sys.stderr)
+        return 127
+
+
+def inspect(run_id: str | None, form: str) -> int:
+    """Print desired and held state of every port; 1 if any differ."""
+    run = ownership.find(run_id)
+    if run.kernel == "usermode":
+        return attach(run.state_dir / "tunnel.sock", ["lasermesh", "inspect", "--format", form])
+    from emulator.inspection import inspect as look
+
+    found = look(run)
+    if form == "json":
+        print(json.dumps(found.rows(), indent=1))
+    else:
+        _out.print(_inspection_table(found.rows()))
+        _out.print(f"{len(found.drifted)} of {len(found.desired)} ports differ")
+    return 1 if len(found.drifted) else 0
+
+
+def _inspection_table(rows: list[dict[str, Any]]) -> Table:
+    table = _plain_table(
+        "node", "address", "port", "peer", "delay ms", "rate Mbit/s", "limit", "kernel"
+    )
+    for row in rows:
+        told, held = row["desired"], row["kernel"]
+        table.add_row(
+            row["node"],
+            row["address"],
+            row["port"],
+            told["peer"] or "[dim]dark[/]",
+            f"{told['delay_ns'] / 1e6:.6f}" if told["peer"] else "",
+            f"{told['rate_bps'] / 1e6:g}",
+            str(told["limit_packets"]),
+            "[green]equal[/]" if row["equal"] else f"[red]{held}[/]",
+        )
+    return table
+
+
+def down(run_ids: Sequence[str]) -> int:
+    """Take down runs; 0 also where there is nothing, 1 if a named one is unknown."""
+    found = {run.run_id: run for run in ownership.runs()}
+    unknown = [run_id for run_id in run_ids if run_id not in found]
+    for run_id in run_ids or found:
+        if run_id in found:
+            ownership.take_down(found[run_id])
+            print(f"{run_id} ({found[run_id].scenario}): down")
+    for run_id in unknown:
+        print(f"{run_id}: no such run", file=sys.stderr)
+    if not found and not run_ids:
+        print("nothing is up")
+    return 1 if unknown else 0

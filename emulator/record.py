@@ -1,0 +1,203 @@
+"""The run directory: what a run leaves for people and programs, and how it is written.
+
+scenario.toml   the file as given        events.jsonl   what happened, a JSON object a line
+scenario.json   the effective scenario   run.sqlite     steps, probes, flows
+plan.npz        every port at each step  summary.json   the contract other programs read
+report.html     plots                    machine.json   versions, wall clock, load
+logs/           daemons' configurations and logs
+"""
+
+import json
+import platform
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from emulator.errors import RunError
+from emulator.linkplan import LinkPlan
+from emulator.scenario import Scenario
+
+_TABLES = """
+CREATE TABLE steps (step INTEGER, t_s REAL, lag_ms REAL, apply_ms REAL, changes INTEGER);
+CREATE TABLE probes (t_s REAL, a TEXT, b TEXT, seq INTEGER, rtt_ms REAL, expected_ms REAL);
+CREATE TABLE flows (strategy TEXT, leg INTEGER, source TEXT, destination TEXT, bytes INTEGER,
+                    start_s REAL, first_byte_s REAL, end_s REAL, verified INTEGER);
+"""
+_LIBRARIES = ("numpy", "scipy", "sgp4", "pyroute2", "pydantic", "networkx")
+
+
+def create(scenario: Scenario, source: Path, root: Path, now: datetime) -> Path:
+    """Create ``root/SCENARIO-STAMP`` with the scenario and its plan; point ``root/latest`` at it."""
+    stamp = f"{scenario.scenario.name}-{now.astimezone(UTC):%Y%m%dT%H%M%S}"
+    for attempt in range(100):
+        run_dir = root / (f"{stamp}-{attempt}" if attempt else stamp)
+        try:
+            run_dir.mkdir(parents=True)
+            break
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunError(f"cannot create the run directory {run_dir}: {error.strerror}") from None
+    else:
+        raise RunError(f"cannot find a free name for a run directory like {stamp} in {root}")
+    (run_dir / "scenario.json").write_text(scenario.to_json())
+    if source.suffix == ".toml":
+        shutil.copyfile(source, run_dir / "scenario.toml")
+    latest = root / "latest"
+    if latest.is_symlink() or not latest.exists():
+        latest.unlink(missing_ok=True)
+        latest.symlink_to(run_dir.name)
+    return run_dir
+
+
+def write_plan(plan: LinkPlan, path: Path) -> None:
+    """Write every port at each step as NPZ: ``state`` (steps, ports), ``t_s``, ``ports``, ``nodes``."""
+    state = np.stack(list(plan))
+    labels = [plan.network.port_label(port.index) for port in plan.network.ports]
+    np.savez_compressed(
+        path,
+        state=state,
+        t_s=np.arange(plan.steps) * plan.step_s,
+        ports=np.array(labels),
+        nodes=np.array([node.name for node in plan.network.nodes]),
+        start=np.array(plan.scenario.scenario.start.isoformat()),
+    )
+
+
+class Recorder:
+    """Takes in the events of a run as they happen; everything else is derived from them."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self.events: list[dict[str, Any]] = []
+        self._file = (run_dir / "events.jsonl").open("w", buffering=1)
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Write an event down and keep it."""
+        self.events.append(event)
+        print(json.dumps(event), file=self._file)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        """Events of one kind, in order."""
+        return [event for event in self.events if event.get("event") == name]
+
+
+def write_tables(run_dir: Path, steps: list[dict[str, Any]], records: list[dict[str, Any]]) -> None:
+    """Write run.sqlite from the steps played and the findings of the workloads."""
+    path = run_dir / "run.sqlite"
+    path.unlink(missing_ok=True)
+    legs: dict[str, int] = {}
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executescript(_TABLES)
+        database.executemany(
+            "INSERT INTO steps VALUES (:step, :t_s, :lag_ms, :apply_ms, :changes)", steps
+        )
+        for record in records:
+            if "probe" in record:
+                database.execute(
+                    "INSERT INTO probes VALUES (:t_s, :a, :b, :probe, :rtt_ms, :expected_ms)",
+                    record,
+                )
+            elif "flow" in record:
+                legs[record["flow"]] = leg = legs.get(record["flow"], 0) + 1
+                database.execute(
+                    "INSERT INTO flows VALUES (:strategy, :leg, :source, :destination, :bytes, "
+                    ":start_s, :first_byte_s, :end_s, :verified)",
+                    {**record, "leg": leg},
+                )
+
+
+def summarise(run_dir: Path, recorder: Recorder, plan: LinkPlan, kernel: str) -> dict[str, Any]:
+    """Write summary.json, the contract that other programs read, and return it."""
+    scenario = plan.scenario
+    steps = recorder.named("step")
+    converged = recorder.named("converged")
+    lag_ms = [step["lag_ms"] for step in steps] or [0.0]
+    summary = {
+        "scenario": scenario.scenario.name,
+        "seed": scenario.scenario.seed,
+        "kernel": kernel,
+        "clock": "real",
+        "rate_scale": scenario.scenario.rate_scale,
+        "nodes": len(plan.network.nodes),
+        "ports": len(plan.network.ports),
+        "steps": len(steps),
+        "changes": sum(step["changes"] for step in steps),
+        "lag_ms": {
+            "p50": round(float(np.percentile(lag_ms, 50)), 3),
+            "p99": round(float(np.percentile(lag_ms, 99)), 3),
+        },
+        "routing": {
+            "protocol": scenario.routing.protocol,
+            "converged_s": round(converged[0]["seconds"], 3) if converged else None,
+        },
+        "rtt": _rtt(run_dir),
+        "offload": _offload(scenario, recorder),
+    }
+    (run_dir / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def _rtt(run_dir: Path) -> list[dict[str, Any]]:
+    """Medians over all probes of a pair; the error is the median of each probe's own error."""
+    by_pair: dict[tuple[str, str], list[tuple[float | None, float | None]]] = {}
+    with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
+        for a, b, rtt_ms, expected_ms in database.execute(
+            "SELECT a, b, rtt_ms, expected_ms FROM probes ORDER BY a, b, t_s"
+        ):
+            by_pair.setdefault((a, b), []).append((rtt_ms, expected_ms))
+    rows = []
+    for (a, b), probes in by_pair.items():
+        known = [(rtt, due) for rtt, due in probes if rtt is not None and due is not None]
+        row: dict[str, Any] = {"a": a, "b": b, "expected_ms": None, "measured_ms": None}
+        row |= {"error_us": None, "sent": len(probes)}
+        row["lost"] = sum(rtt is None for rtt, _ in probes)
+        if known:
+            row["expected_ms"] = round(median(due for _, due in known), 6)
+            row["measured_ms"] = round(median(rtt for rtt, _ in known), 6)
+            row["error_us"] = round(1e3 * median(rtt - due for rtt, due in known), 3)
+        rows.append(row)
+    return rows
+
+
+def _offload(scenario: Scenario, recorder: Recorder) -> list[dict[str, Any]]:
+    answered = {(e["source"], e["strategy"]): e for e in recorder.named("answered")}
+    rows = []
+    for spec in scenario.workload:
+        if spec.kind != "offload":
+            continue
+        for strategy in spec.strategies:
+            got = answered.get((spec.source, strategy), {})
+            rows.append(
+                {
+                    "strategy": strategy,
+                    "source": spec.source,
+                    "object_bytes": spec.object_bytes,
+                    "latency_s": got.get("latency_s"),
+                    "parts_s": got.get("parts_s"),
+                    "verified": got.get("verified", False),
+                    "path": got.get("path", []),
+                    "delivered_to": got.get("delivered_to"),
+                }
+            )
+    return rows
+
+
+def write_machine(run_dir: Path, facts: dict[str, Any]) -> None:
+    """Write machine.json: everything about the machine and the wall clock, apart from the result."""
+    versions = {name: version(name) for name in _LIBRARIES}
+    versions["lasermesh"] = version("lasermesh")
+    versions["python"] = platform.python_version()
+    machine = {"versions": versions, "machine": platform.machine(), **facts}
+    (run_dir / "machine.json").write_text(json.dumps(machine, indent=2) + "\n")

@@ -1,0 +1,262 @@
+"""One run from command to result: choose a kernel, emulate there, write down what came of it.
+
+    lasermesh run ──> prepare ──> emulate here (host kernel) ─────────────┐
+                          └─────> user-mode kernel ──> emulate in there ──┴─> summary, report
+
+Events flow one way, from the emulation to ``Recorder`` and whoever watches; inside the
+user-mode kernel they are JSON lines on standard output.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from emulator import record
+from emulator.errors import CapabilityError, LasermeshError, RunError
+from emulator.kernel import ownership, probe
+from emulator.kernel.frames import Kind
+from emulator.kernel.usermode import UserModeKernel
+from emulator.linkplan import LinkPlan
+from emulator.scenario import Scenario
+
+Kernel = Literal["host", "usermode"]
+Watch = Callable[[dict[str, Any]], None]
+
+_FAILED = "failed"
+
+
+def choose_kernel(wanted: str) -> Kernel:
+    """Return the kernel to use for ``auto``, ``host`` or ``usermode``.
+
+    Raises CapabilityError naming what lacks and how to get it.
+    """
+    host = "" if wanted == "usermode" else _host_lacks()
+    if wanted != "usermode" and not host:
+        return "host"
+    if wanted == "host":
+        raise CapabilityError(f"the host's kernel cannot carry an emulation: {host}")
+    missing = probe.user_mode_kernel()
+    if not missing:
+        return "usermode"
+    tried = f"the host's kernel: {host}; " if host else ""
+    raise CapabilityError(
+        f"no kernel can carry an emulation: {tried}the user-mode kernel: {missing}.\n"
+        "On Debian: sudo apt-get install user-mode-linux. Elsewhere run as root with sch_netem "
+        "loaded. `lasermesh doctor` tells more."
+    )
+
+
+def _host_lacks() -> str:
+    found = probe.this_kernel()
+    reasons = (found.namespaces, found.veth, found.netem, found.redirect)
+    return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
+
+
+def memory_mb(scenario: Scenario, nodes: int) -> int:
+    """Memory of a user-mode kernel for a scenario: a bound, touched only as used."""
+    per_node = 45 if scenario.routing.protocol.startswith("frr") else 4
+    return 768 + per_node * nodes
+
+
+class Session:
+    """A prepared run: its directory exists, nothing in any kernel does yet."""
+
+    def __init__(
+        self, scenario: Scenario, source: Path, kernel: Kernel, runs_root: Path, hold: bool
+    ) -> None:
+        self.scenario = scenario
+        self.kernel = kernel
+        self.hold = hold
+        self.plan = LinkPlan.of(scenario)
+        self.began = datetime.now(UTC)
+        self.run_dir = record.create(scenario, source, runs_root, self.began).resolve()
+        self.recorder = record.Recorder(self.run_dir)
+        self.facts: dict[str, Any] = {}
+
+    def run(self, watch: Watch) -> dict[str, Any]:
+        """Emulate, then write tables, summary, machine facts and report; return the summary.
+
+        Raises whatever stopped the emulation, after everything of it has been removed.
+        """
+
+        def take(event: dict[str, Any]) -> None:
+            self.recorder.take(event)
+            watch(event)
+
+        record.write_plan(self.plan, self.run_dir / "plan.npz")
+        load_before = os.getloadavg()
+        try:
+            if self.kernel == "host":
+                emulate(self.scenario, self.run_dir, None, self.hold, take)
+            else:
+                self._in_user_mode(take)
+        finally:
+            self.recorder.close()
+            self._write_machine(load_before)
+        return self.finish()
+
+    def finish(self) -> dict[str, Any]:
+        """Write what is derived from a finished run; return the summary."""
+        records = read_records(self.run_dir)
+        add_expectations(self.plan, records)
+        record.write_tables(self.run_dir, self.recorder.named("step"), records)
+        summary = record.summarise(self.run_dir, self.recorder, self.plan, self.kernel)
+        from emulator.report import write_report
+
+        write_report(self.run_dir)
+        return summary
+
+    def _write_machine(self, load_before: tuple[float, float, float]) -> None:
+        facts = [e for e in self.recorder.events if e.get("event") == "machine"]
+        record.write_machine(
+            self.run_dir,
+            {
+                "kernel_release": facts[-1]["release"] if facts else None,
+                "began": self.began.isoformat(timespec="seconds"),
+                "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+                "cores": os.cpu_count(),
+                "load_before": [round(x, 2) for x in load_before],
+                "load_after": [round(x, 2) for x in os.getloadavg()],
+            },
+        )
+
+    def _in_user_mode(self, take: Watch) -> None:
+        run = ownership.claim(self.scenario.scenario.name, self.run_dir, "usermode")
+        failure: list[str] = []
+        lines = _Lines(lambda line: self._event(line, take, failure))
+        errors = _Lines(lambda line: print(line, file=sys.stderr))
+        memory = memory_mb(self.scenario, len(self.plan.network.nodes))
+        argv = ["lasermesh", "emulate", str(self.run_dir), run.run_id]
+        try:
+            with UserModeKernel(run.state_dir, memory) as kernel:
+                assert kernel.process is not None
+                ownership.write(replace(run, guest_pid=kernel.process.pid))
+                kernel.serve()
+                code = kernel.run(
+                    [*argv, *(["--hold"] if self.hold else [])],
+                    lambda kind, data: (lines if kind is Kind.STDOUT else errors).feed(data),
+                )
+        finally:
+            ownership.discard(run)
+        if failure:
+            raise _rebuilt(json.loads(failure[0]))
+        if code == 128 + signal.SIGINT:
+            raise KeyboardInterrupt
+        if code:
+            raise RunError(f"the emulation inside the user-mode kernel ended with code {code}")
+
+    @staticmethod
+    def _event(line: str, take: Watch, failure: list[str]) -> None:
+        event = json.loads(line)
+        if event["event"] == _FAILED:
+            failure.append(line)
+        else:
+            take(event)
+
+
+class _Lines:
+    """Cuts a byte stream into lines."""
+
+    def __init__(self, each: Callable[[str], None]) -> None:
+        self._each = each
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take in ``data`` and hand on the lines that it completes."""
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        for line in whole:
+            self._each(line.decode(errors="replace"))
+
+
+def emulate(
+    scenario: Scenario, run_dir: Path, run_id: str | None, hold: bool, notify: Watch
+) -> None:
+    """Emulate on the kernel under us, writing findings and logs into ``run_dir``.
+
+    ``hold``: stay up after the plan's end, until interrupted.
+    """
+    from emulator.emulation import Emulation, interruptible, machine_facts
+
+    with interruptible():
+        emulation = Emulation(scenario, run_id, run_dir, notify)
+        try:
+            with emulation:
+                notify({"event": "up", "run": emulation.run.run_id})
+                try:
+                    emulation.play()
+                    notify({"event": "machine", **machine_facts()})
+                    while hold:
+                        time.sleep(3600)
+                finally:
+                    keep_logs(emulation.run.state_dir, run_dir / "logs")
+        except KeyboardInterrupt:
+            if not hold:
+                raise
+        finally:
+            with (run_dir / "findings.jsonl").open("w") as findings:
+                findings.writelines(json.dumps(each) + "\n" for each in emulation.records)
+
+
+def emulate_inside(run_dir: Path, run_id: str, hold: bool) -> int:
+    """Be the inner half of a run in the user-mode kernel: events as JSON lines; return exit code."""
+    # The stream is the protocol: whatever a library prints must not get into it.
+    events = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    scenario = Scenario.load(run_dir / "scenario.json")
+    try:
+        emulate(
+            scenario, run_dir, run_id, hold, lambda event: print(json.dumps(event), file=events)
+        )
+    except LasermeshError as error:
+        failed = {"event": _FAILED, "kind": type(error).__name__, "message": str(error)}
+        print(json.dumps(failed), file=events)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+def _rebuilt(failed: dict[str, str]) -> LasermeshError:
+    from emulator import errors
+
+    kind = getattr(errors, failed["kind"], LasermeshError)
+    return kind(failed["message"]) if kind is not errors.ScenarioError else RunError(str(failed))
+
+
+def keep_logs(state_dir: Path, logs: Path) -> None:
+    """Copy configurations and logs of every node out of the state folder before it goes."""
+    for path in state_dir.glob("*/*"):
+        if path.suffix in (".conf", ".log", ".out") and path.stat().st_size:
+            target = logs / path.parent.name / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+
+
+def read_records(run_dir: Path) -> list[dict[str, Any]]:
+    """Return the findings of the workloads."""
+    path = run_dir / "findings.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def add_expectations(plan: LinkPlan, records: list[dict[str, Any]]) -> None:
+    """Give every probe the round trip that geometry predicts for the moment it was sent."""
+    from emulator.faults import Faults
+    from protocols.ping import expected_rtt_ms
+    from protocols.static import quickest_path
+
+    faults = Faults.of(plan.scenario, plan.network)
+    for each in records:
+        if "probe" in each:
+            a, b = (plan.network.node(each[end]).index for end in ("a", "b"))
+            wanted = plan.at(plan.step_of(each["t_s"]))
+            state = faults.lay_over(wanted, plan.dark(), each["t_s"])
+            path = quickest_path(plan.network, state, a, b)
+            each["expected_ms"] = expected_rtt_ms(plan, path, each["t_s"]) if path else None
