@@ -1,9 +1,9 @@
 """Lasermesh: an emulator of inter-satellite laser links and the space-ground network.
 
-    scenario.toml ─> Scenario ─> Ephemeris ─> Visibility ─> Contacts ─> LinkPlan ─────> Fabric ──> nodes
-    (text)           (frozen)    (arrays)     (arrays)      (who points  (arrays per    (netlink)
-                                                             at whom)     epoch)
-    ───────────────── pure: no root, no clock, deterministic ─────────────────┤├────── effects ─────────
+    scenario.toml ─> Scenario ─> Ephemeris ─> Visibility ─> Contacts ─> LinkPlan ─> Fabric ──> nodes
+    (text)           (frozen)    (arrays)     (arrays)      (who points  (arrays   (netlink)
+                                                             at whom)     per epoch)
+    ───────────────── pure: no root, no clock, deterministic ───────────────────┤├── effects ───────
 
 Front door: ``Scenario.load``, ``plan``, ``Emulation``. Everything left of the bar works anywhere.
 """

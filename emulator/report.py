@@ -20,6 +20,7 @@ from emulator.report_page import (
     listing,
     page,
     paragraph,
+    percent,
     plain,
     plainly,
     seconds,
@@ -31,6 +32,8 @@ from emulator.report_record import Answer, RunRecord
 from emulator.report_timeline import MOST_ROWS, laser_count, timeline
 
 _SAID = {"raw": "raw", "onboard": "on board", "laser": "by laser"}
+_KERNELS = {"host": "the host's", "usermode": "user-mode"}
+_UNITS = {"_s": f"{NBSP}s", "_ms": f"{NBSP}ms", "_bytes": f"{NBSP}bytes"}
 _MOST_EVENTS = 60
 
 
@@ -58,11 +61,11 @@ def write_report(run_dir: Path) -> Path:
 
 def _header(record: RunRecord, known: Sequence[Link]) -> list[str]:
     run = record.scenario.scenario
-    answers = record.answers()
+    answers, kernel = record.answers(), record.summary["kernel"]
     facts = (
         f"Start {run.start:%Y-%m-%d %H:%M:%S} UTC, {plain(record.end_s)} s in steps of "
         f"{plain(run.step_s)} s. Routing: {record.summary['routing']['protocol']}. "
-        f"Emulated by Lasermesh, {record.summary['kernel']} kernel, "
+        f"Emulated by Lasermesh, {_KERNELS.get(kernel, kernel)} kernel, "
         f"{record.summary['clock']} clock, rate scale {plain(record.summary['rate_scale'])}."
     )
     return [
@@ -106,7 +109,7 @@ def _without_images(record: RunRecord) -> str:
     worst_s = max(abs(row["error_us"]) for row in rtt) * 1e-6
     return (
         f"Round trips of {count(len(rtt), 'pair')} over {plain(record.end_s)} s came within "
-        f"{seconds(worst_s)} of those that the orbits ask for."
+        f"{seconds(worst_s)} of those that the orbits ask for (median of the worst pair)."
     )
 
 
@@ -124,7 +127,7 @@ def _where_time_went(answers: Sequence[Answer]) -> str:
         if not answer.parts_s or not answer.latency_s:
             continue
         part, part_s = max(answer.parts_s.items(), key=lambda each: each[1])
-        share = f"{100 * part_s / answer.latency_s:.0f}{NBSP}%"
+        share = percent(100 * part_s / answer.latency_s)
         said.append(f"{_SAID.get(answer.strategy, answer.strategy)}: {share} {verbs[part]}")
     return f"Where most of the time went: {'; '.join(said)}."
 
@@ -141,7 +144,7 @@ def _key_figures(record: RunRecord, known: Sequence[Link]) -> list[tuple[str, st
         worst = max(rtt, key=lambda row: abs(row["error_us"] or 0.0))
         sent, lost = sum(row["sent"] for row in rtt), sum(row["lost"] for row in rtt)
         error = seconds(abs(worst["error_us"] or 0.0) * 1e-6)
-        found.append((error, f"largest round-trip error among {count(len(rtt), 'pair')}"))
+        found.append((error, f"median round-trip error, worst of {count(len(rtt), 'pair')}"))
         found.append((f"{lost:,}", f"of {sent:,} probes lost"))
     if lag.get("p99") is not None:
         found.append((seconds(lag["p99"] / 1e3), f"lag that 99{NBSP}% of the steps kept within"))
@@ -170,10 +173,11 @@ def _latency(record: RunRecord) -> list[str]:
         times = [answer.latency_s, *(parts.get(part) for part in figures.PART_COLOURS)]
         rows.append([label, *("–" if t is None else f"{t:,.3f}" for t in times)])
     explained = (
-        "Raw downlink: the image goes down and is computed on the ground. Processed on board: the "
-        "satellite that took it computes and sends the answer. Offloaded by laser: the image goes "
-        "over lasers to a satellite that computes and sends the answer. “Other” is what remains of "
-        "the total: routing convergence, TCP connection and slow start, queueing."
+        "Raw downlink: the image waits for its satellite's own contact, goes down, and is computed "
+        "on the ground. Processed on board: the satellite computes, and the answer waits for "
+        "contact. Offloaded by laser: the image goes over lasers to the satellite that has contact "
+        "first, goes down there, and is computed on the ground. “Other” is what remains of the "
+        "total: routing convergence, TCP connection and slow start, queueing."
     )
     drawing = figures.latency_bars(answers, labels, record.end_s)
     return [title, figure(drawing, explained), table(head, rows), _routes(record, answers, labels)]
@@ -219,8 +223,8 @@ def _delays(record: RunRecord, known: Sequence[Link]) -> list[str]:
         text = (
             "Solid: one-way propagation delay from the orbits. Dotted: half of the round trip "
             "expected of a probe, with its own time on the line. Dots: half of the measured round "
-            "trip, the median probe of each of 60 spans of time. ▲: a probe beyond the scale; "
-            "×: a lost one."
+            "trip, the median probe of each of 60 spans of time. "
+            f"▲{NBSP}a probe beyond the scale, ×{NBSP}a lost one."
         )
     else:
         text = (
@@ -251,7 +255,7 @@ def _panels(
     plan = plans["isl"] if name == "Lasers" else plans["gsl"]
     plan = {} if name == "Over several links" else plan
     slug = name.lower().replace(" ", "-")
-    drawing = figures.delay_panels(slug, pairs, plan, record.probes, record.end_s)
+    drawing = figures.delay_panels(slug, pairs, plan, record)
     return [heading(name, 3), f"<figure>{drawing}</figure>"]
 
 
@@ -261,11 +265,13 @@ def _fidelity(record: RunRecord) -> list[str]:
     if p99_ms is not None and p99_ms > step_ms:
         late = f"The player did not keep up: 1 % of steps were late by more than {p99_ms:,.0f} ms, "
         parts.append(paragraph(late + f"a step being {plain(step_ms)} ms.", "warning"))
-    answered = [probe for probe in record.probes if probe.rtt_ms is not None]
+    answered = record.measured()
     reason = record.missing.get("probes", "no probe was answered")
     left = absent("No round trips", reason)
     if answered:
         caption = "How far each round trip was from the expected one."
+        if record.summary["clock"] == "real":
+            caption += " It contains the time that this machine took to forward and to stamp it."
         left = figure(figures.error_histogram(answered), caption)
     right = absent("No lag", record.missing.get("steps", ""))
     if record.steps:
@@ -291,7 +297,7 @@ def _rtt_table(record: RunRecord) -> list[str]:
         ]
         for row in rows[:MOST_ROWS]
     ]
-    shown = "Round trips by pair, the largest error first"
+    shown = "Round trips by pair (medians), the largest error first"
     if len(rows) > MOST_ROWS:
         shown += f"; {MOST_ROWS} of {len(rows):,} pairs"
     return [heading(shown, 3), table(head, cells)]
@@ -313,7 +319,10 @@ def _events(record: RunRecord, known: Sequence[Link]) -> list[str]:
         rest = Counter(event["event"] for event in shown[_MOST_EVENTS:])
         words = listing([f"{number:,} × {name}" for name, number in sorted(rest.items())])
         parts.append(paragraph(f"The first {_MOST_EVENTS}; after them {words}.", "note"))
-    rows = [[f"+{e['t_s']:,.3f}", e["event"], _details(e)] for e in shown[:_MOST_EVENTS]]
+    rows = [
+        ["–" if e["t_s"] is None else f"+{e['t_s']:,.3f}", e["event"], _details(e)]
+        for e in shown[:_MOST_EVENTS]
+    ]
     if rows:
         parts.append(table(["Time, s", "Event", "Details"], rows, "narrow"))
     elif not record.events and "events" not in record.missing:
@@ -322,6 +331,20 @@ def _events(record: RunRecord, known: Sequence[Link]) -> list[str]:
 
 
 def _details(event: dict[str, Any]) -> str:
-    said = {key: value for key, value in event.items() if key not in ("t_s", "event")}
-    ends = [plainly(said.pop(key)) for key in ("a", "b") if key in said]
-    return ", ".join(filter(None, [" – ".join(ends), *(f"{k} {plainly(said[k])}" for k in said)]))
+    """Return what an event says in a line; tables and long lists stand elsewhere in the report."""
+    ends = [plainly(event[key]) for key in ("a", "b") if key in event]
+    said = [
+        _said(key, value)
+        for key, value in event.items()
+        if key not in ("t_s", "event", "a", "b", "path", "parts_s")
+        and not (isinstance(value, list) and len(value) > 2)
+    ]
+    return ", ".join(filter(None, [" – ".join(ends), *said]))
+
+
+def _said(key: str, value: Any) -> str:
+    """Put a figure's unit, which its key ends with, behind it: until_s 156 is until 156 s."""
+    for suffix, unit in _UNITS.items():
+        if key.endswith(suffix):
+            return f"{key.removesuffix(suffix).replace('_', ' ')} {plainly(value)}{unit}"
+    return f"{key.replace('_', ' ')} {plainly(value)}"

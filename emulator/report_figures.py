@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emulator.report_links import Delay, Pair, pair_of
-from emulator.report_page import plain, seconds
-from emulator.report_record import Answer, Probe, Step
+from emulator.report_page import percent, plain, seconds
+from emulator.report_record import Answer, Measured, RunRecord, Step
 from emulator.report_svg import (
     FAINT,
     HALF_IN,
@@ -110,7 +110,7 @@ def _share_bar(axes: "Axes", index: int, answer: Answer) -> None:
         if shares[part] >= 12:
             colour = "white" if part in ("transmit", "propagate", "other") else INK
             look = {"ha": "center", "va": "center", "fontsize": 7.5, "color": colour}
-            axes.text(middle, index, f"{shares[part]:.0f} %", **look)
+            axes.text(middle, index, percent(shares[part]), **look)
 
 
 def _stack(axes: "Axes", index: int, parts: dict[str, float], gid: str) -> dict[str, float]:
@@ -146,20 +146,24 @@ def _part_legend(figure: "Figure", left: float) -> None:
 
 
 def delay_panels(
-    name: str, shown: Sequence[Pair], plan: dict[Pair, Delay], probes: Iterable[Probe], end_s: float
+    name: str, shown: Sequence[Pair], plan: dict[Pair, Delay], record: RunRecord
 ) -> str:
     """Return a small plot a pair: planned one-way delay, and half of each measured round trip."""
     pairs = [pair_of(*names) for names in shown]
-    measured: dict[Pair, list[Probe]] = {pair: [] for pair in pairs}
-    for probe in probes:
-        if (pair := pair_of(probe.a, probe.b)) in measured:
-            measured[pair].append(probe)
+    measured: dict[Pair, list[Measured]] = {pair: [] for pair in pairs}
+    for probe in record.measured():
+        measured.get(pair_of(probe.a, probe.b), []).append(probe)
+    lost: dict[Pair, list[float]] = {pair: [] for pair in pairs}
+    for each in record.probes:
+        if each.rtt_ms is None:
+            lost.get(pair_of(each.a, each.b), []).append(each.t_s)
     rows = -(-len(pairs) // _COLUMNS)
 
     def draw(figure: "Figure") -> None:
         panels = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
         for number, (axes, pair) in enumerate(zip(panels, pairs, strict=False)):
-            _delay_panel(axes, plan.get(pair, Delay()), measured[pair], end_s)
+            line = plan.get(pair, Delay())
+            _delay_panel(axes, line, measured[pair], lost[pair], record.end_s)
             axes.set_title(" – ".join(shown[number]), loc="left", pad=3)
             if number + _COLUMNS >= len(pairs):
                 axes.set_xlabel("time since the start, s")
@@ -179,14 +183,14 @@ def delay_panels(
     return svg(name, "One-way delay of each pair over time", size_in, draw)
 
 
-def _delay_panel(axes: "Axes", line: Delay, probes: Sequence[Probe], end_s: float) -> None:
-    answered = [each for each in probes if each.rtt_ms is not None]
-    points = _middle_of_each_span(answered, end_s)
+def _delay_panel(
+    axes: "Axes", line: Delay, probes: Sequence[Measured], lost: Sequence[float], end_s: float
+) -> None:
+    points = _middle_of_each_span(probes, end_s)
     expected_ms = [each.expected_ms / 2 for each in points]
     low_ms, high_ms = _delay_limits([*line.ms, *expected_ms], [p.rtt_ms / 2 for p in points])
     inside = [each for each in points if each.rtt_ms / 2 <= high_ms]
-    beyond = [each for each in answered if each.rtt_ms / 2 > high_ms]
-    lost = [each.t_s for each in probes if each.rtt_ms is None]
+    beyond = [each for each in probes if each.rtt_ms / 2 > high_ms]
     top_ms = high_ms - 0.04 * (high_ms - low_ms)
     bottom_ms = low_ms + 0.05 * (high_ms - low_ms)
     axes.plot(line.t_s, line.ms, color=PLANNED, linewidth=1.4)
@@ -213,16 +217,13 @@ def _delay_limits(planned_ms: Sequence[float], measured_ms: Sequence[float]) -> 
     return max(0.0, low_ms - margin_ms), high_ms + margin_ms
 
 
-def _middle_of_each_span(probes: Iterable[Probe], end_s: float) -> list[Probe]:
-    """Return at most :data:`_POINTS_PER_PANEL` answered probes: the median of each span of time."""
-    spans: dict[int, list[Probe]] = {}
+def _middle_of_each_span(probes: Iterable[Measured], end_s: float) -> list[Measured]:
+    """Return at most :data:`_POINTS_PER_PANEL` probes: the median of each span of time."""
+    spans: dict[int, list[Measured]] = {}
     for probe in probes:
         spans.setdefault(int(probe.t_s / end_s * _POINTS_PER_PANEL), []).append(probe)
-    return [sorted(spans[key], key=_excess_ms)[len(spans[key]) // 2] for key in sorted(spans)]
-
-
-def _excess_ms(probe: Probe) -> float:
-    return (probe.rtt_ms or 0.0) - probe.expected_ms
+    middle = [sorted(each, key=lambda probe: probe.excess_ms) for each in spans.values()]
+    return [each[len(each) // 2] for each in middle]
 
 
 def delay_bands(plans: dict[str, dict[Pair, Delay]], end_s: float) -> str:
@@ -251,18 +252,16 @@ def delay_bands(plans: dict[str, dict[Pair, Delay]], end_s: float) -> str:
     return svg("bands", "Range of one-way delays over time", (WIDTH_IN, 2.6), draw)
 
 
-def error_histogram(probes: Iterable[Probe]) -> str:
+def error_histogram(probes: Iterable[Measured]) -> str:
     """Return the distribution of |measured - expected| round trip, logarithmic."""
-    errors_us = np.array(
-        [abs(_excess_ms(each)) * 1e3 for each in probes if each.rtt_ms is not None]
-    )
+    errors_us = np.array([1e3 * abs(probe.excess_ms) for probe in probes])
     errors_us = np.maximum(errors_us, _FLOOR_US)
 
     def draw(figure: "Figure") -> None:
         axes = figure.add_axes((0.11, 0.18, 0.83, 0.70))
         low, high = np.floor(np.log10(errors_us.min())), np.ceil(np.log10(errors_us.max()))
         decades = int(max(high - low, 1))
-        bins = np.logspace(low, low + decades, 8 * decades + 1)
+        bins = np.logspace(low, low + decades, max(8, 40 // decades) * decades + 1)
         axes.hist(errors_us, bins=bins, color=MEASURED, edgecolor="white", linewidth=0.5)
         axes.set_xscale("log")
         axes.set_xlim(bins[0], bins[-1])

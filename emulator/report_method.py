@@ -62,7 +62,7 @@ def _scale_text(scale: float) -> str:
         return "Rate scale 1: all rates and object sizes are those of the scenario."
     return (
         f"Rate scale {plain(scale)}: every rate and every object size was divided by "
-        f"{plain(scale)}; delays and compute times were not. A transfer so takes as long as at "
+        f"{plain(scale)}; delays and compute times were not. A transfer takes as long as at "
         f"full scale, in 1/{plain(scale)} of the packets. Not to scale: a packet takes "
         f"{plain(scale)} times as long to put on the line, which small objects and round trips "
         "feel, and TCP opens its window to the smaller flow in fewer round trips than it would "
@@ -80,13 +80,13 @@ def _parts_text(record: RunRecord) -> str:
     onboard = _computer(image.onboard_tops, image.onboard_utilisation)
     ground = _computer(image.ground_tops, image.ground_utilisation)
     return (
-        f"{text} Totals were measured from the moment the image was complete to the last byte of "
-        "the answer. Of their parts, compute is a model, not a measurement: "
-        f"{operations} operations by satellites of {onboard} "
-        f"and a ground computer of {ground}. Transmit and propagate are object sizes over line "
-        "rates and the light time of the path; wait is the time until there was a path. Other is "
-        "what is left, and contains routing convergence, TCP connection and slow start, and "
-        "queueing."
+        f"{text} Totals were measured from the moment the image was complete to the answer on the "
+        f"ground. Of their parts, compute is a model, not a measurement: {operations} operations "
+        f"by satellites of {onboard} and a ground computer of {ground}, waited for and not scaled. "
+        "Wait is the time until a contact opened. Transmit was measured at the receiver, from the "
+        "first byte of an object to the last; propagate is the light time of its path. Other is "
+        "what is left: it contains routing convergence, TCP connection and slow start until data "
+        "flow, and queueing for the radio."
     )
 
 

@@ -135,6 +135,11 @@ def seconds(value_s: float | None) -> str:
     return f"{significant(value_s * 1e6)}{NBSP}µs"
 
 
+def percent(share: float) -> str:
+    """Return a share of 100; what is only nearly all is not called all."""
+    return f"over 99{NBSP}%" if 99.5 <= share < 100 else f"{share:.0f}{NBSP}%"
+
+
 def plain(value: float) -> str:
     """Return a figure of the scenario as its author wrote it: 15, 0.5, 1,000."""
     return f"{value:,.6f}".rstrip("0").rstrip(".")
@@ -164,6 +169,8 @@ def plainly(value: Any) -> str:
         return " ".join(plainly(each) for each in value)
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

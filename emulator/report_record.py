@@ -29,7 +29,7 @@ class Step(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """One round trip; ``rtt_ms`` is None where no answer came, ``expected_ms`` where no path was."""
+    """One round trip; ``rtt_ms`` is None without an answer, ``expected_ms`` without a path."""
 
     t_s: float
     a: str

@@ -48,12 +48,14 @@ class _Row:
 def timeline(record: RunRecord, links: Sequence[Link], labels: Sequence[str]) -> str:
     """Return the timeline; ``labels`` name the answers of the record, in their order."""
     rows = [*_answer_rows(record, labels), *_laser_rows(links), *_ground_rows(record, links)]
-    margin_in = 0.25 + _LABEL_IN_PER_CHARACTER * max(len(row.label) for row in rows)
+    left_in = min(3.6, 0.25 + _LABEL_IN_PER_CHARACTER * max(len(row.label) for row in rows))
+    width_in = WIDTH_IN - left_in - _right_margin_in(record)
     height_in = 0.62 + _ROW_IN * len(rows)
 
     def draw(figure: "Figure") -> None:
-        left = min(margin_in, 3.6) / WIDTH_IN
-        axes = figure.add_axes((left, 0.42 / height_in, 0.985 - left, 1 - 0.62 / height_in))
+        box_in = (left_in, 0.42, width_in, height_in - 0.62)
+        sides_in = (WIDTH_IN, height_in, WIDTH_IN, height_in)
+        axes = figure.add_axes([edge / side for edge, side in zip(box_in, sides_in, strict=True)])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         time_axis(axes, record.end_s)
         for index, row in enumerate(rows):
@@ -87,6 +89,29 @@ def laser_count(record: RunRecord, links: Sequence[Link]) -> str:
         time_axis(axes, record.end_s)
 
     return svg("lasers", "Number of lasers in contact over time", (WIDTH_IN, 1.9), draw)
+
+
+def _right_margin_in(record: RunRecord) -> float:
+    """Room that the words behind the latest answers need beyond the end of the run."""
+    needed_in = [0.15]
+    for answer in record.answers():
+        inside_in = 7.0 * (1 - _stop_s(answer, record.end_s) / record.end_s)
+        words_in = 0.2 + _LABEL_IN_PER_CHARACTER * len(_outcome(answer))
+        needed_in.append(words_in - inside_in)
+    return max(needed_in)
+
+
+def _stop_s(answer: Answer, end_s: float) -> float:
+    if answer.latency_s is None:
+        return end_s
+    return min(end_s, answer.capture_s + answer.latency_s)
+
+
+def _outcome(answer: Answer) -> str:
+    if answer.latency_s is None:
+        return "not delivered"
+    station = f", {answer.delivered_to}" if answer.delivered_to else ""
+    return seconds(answer.latency_s) + station
 
 
 def _answer_rows(record: RunRecord, labels: Sequence[str]) -> list[_Row]:
@@ -152,8 +177,7 @@ def _draw_row(axes: "Axes", index: int, row: _Row, end_s: float) -> None:
 def _draw_answer(
     axes: "Axes", index: int, answer: Answer, flows: Sequence[Flow], end_s: float
 ) -> None:
-    start_s = answer.capture_s
-    stop_s = end_s if answer.latency_s is None else start_s + answer.latency_s
+    start_s, stop_s = answer.capture_s, _stop_s(answer, end_s)
     axes.plot([start_s, stop_s], [index, index], color=FAINT, linewidth=1.2, zorder=2)
     for flow in flows:
         if flow.start_s is None:
@@ -162,20 +186,15 @@ def _draw_answer(
         look = {"facecolors": PART_COLOURS["transmit"], "linewidth": 0, "zorder": 3}
         axes.broken_barh([(flow.start_s, until_s - flow.start_s)], (index - 0.3, 0.6), **look)
     axes.plot([start_s], [index], "o", color=INK, markersize=3.6, zorder=4)
-    if answer.latency_s is None:
-        said = "not delivered"
-    else:
+    if answer.latency_s is not None:
         axes.plot([stop_s], [index], "D", color=INK, markersize=4.2, zorder=4)
-        said = seconds(answer.latency_s)
-        said += f", {answer.delivered_to}" if answer.delivered_to else ""
-    before = stop_s > 0.8 * end_s
     axes.annotate(
-        said,
-        (start_s if before else stop_s, index),
-        xytext=(-7 if before else 7, 0),
+        _outcome(answer),
+        (stop_s, index),
+        xytext=(7, 0),
         textcoords="offset points",
-        ha="right" if before else "left",
         va="center",
+        annotation_clip=False,
         zorder=5,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
     )
@@ -186,5 +205,5 @@ def _moments(axes: "Axes", record: RunRecord) -> None:
     for answer in record.answers():
         axes.axvline(answer.capture_s, color=INK, linewidth=0.9, zorder=1.5)
         if answer.latency_s is not None:
-            at_s = answer.capture_s + answer.latency_s
+            at_s = _stop_s(answer, record.end_s)
             axes.axvline(at_s, color=INK, linewidth=0.7, linestyle=(0, (2, 2)), zorder=2.5)

@@ -44,10 +44,12 @@ def make_object(seed: int, name: str, size: int) -> bytes:
     return np.random.default_rng(key).bytes(size)
 
 
-async def send_object(make_socket: MakeSocket, address: str, name: str, content: bytes) -> None:
+async def send_object(
+    make_socket: MakeSocket, address: str, name: str, content: bytes, device: str = ""
+) -> None:
     """Send ``content`` to the receiver at ``address``, from where an earlier attempt ended.
 
-    Raises OSError or TimeoutError when the connection cannot be made or breaks: try again.
+    With ``device`` every packet leaves by that interface, whatever the routes say. Raises OSError or TimeoutError when the connection cannot be made or breaks: try again.
     """
     loop = asyncio.get_running_loop()
     with make_socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
@@ -57,6 +59,8 @@ async def send_object(make_socket: MakeSocket, address: str, name: str, content:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+        if device:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         async with asyncio.timeout(_CONNECT_S):
             await loop.sock_connect(connection, (address, PORT))
         header = json.dumps(

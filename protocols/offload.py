@@ -37,6 +37,8 @@ class GroundContact:
 
     satellite: int
     station: int
+    port: int
+    """The satellite's radio."""
     start_s: float
     end_s: float
 
@@ -91,9 +93,10 @@ class Offload:
             kinds = [self.network.nodes[end].kind for end in ends]
             if sorted(kinds) != ["satellite", "station"]:
                 continue
-            satellite, station = ends if kinds[0] == "satellite" else reversed(ends)
-            for first, last in self._intact(satellite, station, int(row["start"]), int(row["end"])):
-                found.append(GroundContact(satellite, station, first * step_s, last * step_s))
+            up, down = ("a", "b") if kinds[0] == "satellite" else ("b", "a")
+            pair = int(self.network.port_node[row[up]]), int(self.network.port_node[row[down]])
+            for first, last in self._intact(*pair, int(row["start"]), int(row["end"])):
+                found.append(GroundContact(*pair, int(row[up]), first * step_s, last * step_s))
         return sorted(found, key=lambda c: (c.start_s, c.end_s))
 
     def _intact(self, a: int, b: int, start: int, end: int) -> list[tuple[int, int]]:
@@ -259,33 +262,62 @@ class _Attempt:
             async with self.down[satellite].turn(size):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(max(0.0, contact.end_s - self.now_s())):
-                        await self.transfer(name, satellite, contact.station, size, timeline)
+                        await self.transfer(
+                            name, satellite, contact.station, size, timeline, contact.port
+                        )
                         return contact.station
+
+    def walked(self, source: int, destination: int, t_s: float, port: int) -> list[int]:
+        """The path that the kernels' own tables give at this moment, node by node.
+
+        Where they give none (a table in the middle of a change), the quickest path of the plan.
+        """
+        network, state = self.work.network, self.work.state(t_s)
+        path = [source]
+        while path[-1] != destination and len(path) <= len(network.nodes):
+            if port < 0:
+                found = self.handles[path[-1]].next_port(network.nodes[destination].ipv4)
+                port = -1 if found is None else found
+            peer = int(state["peer"][port]) if port >= 0 else -1
+            if peer < 0:
+                break
+            path.append(int(network.port_node[peer]))
+            port = -1
+        return path if path[-1] == destination else self.work.path(source, destination, t_s)
 
     def name(self, node: int) -> str:
         """Name of a node."""
         return self.work.network.nodes[node].name
 
     async def transfer(
-        self, name: str, source: int, destination: int, size: int, timeline: Timeline
+        self,
+        name: str,
+        source: int,
+        destination: int,
+        size: int,
+        timeline: Timeline,
+        port: int = -1,
     ) -> None:
-        """Send an object by TCP until it has arrived whole; broken connections resume."""
-        address = self.work.network.nodes[destination].ipv4
+        """Send an object by TCP until it has arrived whole; broken connections resume.
+
+        With ``port`` it leaves by that radio, else by whichever port routing says.
+        """
+        network = self.work.network
+        address, device = network.nodes[destination].ipv4, network.ports[port].name
         key = f"{name}-{size}"
         content = make_object(self.work.plan.scenario.scenario.seed, key, size)
-        receiver = self.receivers[destination]
         began_s = self.now_s()
-        arrived = receiver.expect(key)
+        arrived = self.receivers[destination].expect(key)
         while not arrived.done():
             try:
-                await send_object(self.handles[source].socket, address, key, content)
+                make_socket = self.handles[source].socket
+                await send_object(make_socket, address, key, content, device if port >= 0 else "")
             except (OSError, TimeoutError):
                 await asyncio.sleep(_RETRY_S)
         got: Received = await arrived
-        path = self.work.path(source, destination, got.first_byte_s)
-        propagation_s = self.work.propagation_s(path, got.first_byte_s)
+        path = self.walked(source, destination, got.last_byte_s, port)
         timeline.transmit += got.last_byte_s - got.first_byte_s
-        timeline.propagate += propagation_s
+        timeline.propagate += self.work.propagation_s(path, got.last_byte_s)
         timeline.path.extend(self.name(hop) for hop in path[1:])
         self.record(
             {

@@ -266,6 +266,19 @@ def read_link(body: bytes) -> tuple[int, bool]:
     return ifindex, bool(flags & IFF_UP)
 
 
+def route_to(ipv4: str) -> bytes:
+    """Return the request for the route that the kernel would use towards a host."""
+    header = struct.pack("<BBBBBBBBI", socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, 0)
+    return message(RTM_GETROUTE, 0, header + attribute(1, socket.inet_aton(ipv4)))
+
+
+def read_route(body: bytes) -> tuple[int, str | None]:
+    """Return (interface index, gateway or None) of a route message."""
+    found = dict(attributes(body[12:]))
+    gateway = socket.inet_ntoa(found[5]) if 5 in found else None
+    return struct.unpack("<I", found[4])[0], gateway
+
+
 def host_destination(body: bytes) -> str | None:
     """Return the destination of a route message for one unicast IPv4 host in the main table."""
     _, length, _, _, table, _, _, kind = struct.unpack_from("<8B", body)

@@ -65,6 +65,18 @@ class NetlinkSocket:
                     raise _refusal(body, "dump the kernel's tables")
                 yield kind, body
 
+    def get(self, request: bytes, attempt: str) -> bytes:
+        """Send a request with one answer and return its body. Raises KernelError."""
+        seq = self._seq
+        self._seq += 1
+        self._socket.sendall(request[:8] + struct.pack("<I", seq) + request[12:])
+        while True:
+            for kind, number, body in self._receive():
+                if number == seq and kind == _NLMSG_ERROR:
+                    raise _refusal(body, attempt)
+                if number == seq:
+                    return body
+
     def _await(self, last: int, first: int, describe: Callable[[int], str]) -> None:
         refusal: KernelError | None = None
         while True:

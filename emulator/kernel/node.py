@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emulator.kernel import build, namespaces
-from emulator.kernel.messages import dump_routes, host_destination
+from emulator.errors import KernelError
+from emulator.kernel.messages import dump_routes, host_destination, read_route, route_to
 from emulator.kernel.netlink import NetlinkSocket
 from emulator.network import Node
 
@@ -139,6 +140,16 @@ class NodeHandle:
         named = [*changed, *gone]
         self.netlink.send(messages, lambda i: f"set the route of {self.name} to {named[i]}")
         return wanted
+
+    def next_port(self, ipv4: str) -> int | None:
+        """Index of the port by which this node's kernel would send to ``ipv4``; None: no route."""
+        try:
+            body = self.netlink.get(route_to(ipv4), f"look up {self.name}'s route to {ipv4}")
+        except KernelError:
+            return None
+        ifindex, _ = read_route(body)
+        offset = ifindex - PORT_IFINDEX
+        return self.node.ports[offset].index if 0 <= offset < len(self.node.ports) else None
 
     def destinations(self) -> set[str]:
         """IPv4 host destinations in the node's main table, whoever wrote them."""

@@ -14,7 +14,7 @@ import pytest
 from emulator.errors import RunError
 from emulator.report import write_report
 from emulator.report_links import links, unforeseen
-from emulator.report_page import count, listing, seconds, significant, size, table
+from emulator.report_page import count, listing, percent, seconds, significant, size, table
 from emulator.report_record import RunRecord
 from emulator.scenario import Scenario
 
@@ -118,6 +118,7 @@ ROWS = {
     "probes": [
         *((k + 0.5, "w-01-01", "w-01-02", k, 52.56 + k / 1000, 52.5565) for k in range(9)),
         (9.5, "w-01-01", "w-01-02", 9, None, 52.5565),
+        (9.7, "w-01-01", "below", 9, 12.5, None),
         (10.5, "w-01-01", "w-01-02", 10, 400.0, 52.5565),
         *((k + 0.5, "w-01-03", "below", k, 131.0 + k / 100, 131.0) for k in range(3)),
     ],
@@ -127,10 +128,12 @@ ROWS = {
     ],
 }
 EVENTS = [
+    {"event": "converged", "seconds": 6.540000001},
     {"t_s": 0.001, "event": "link up", "a": "w-01-01", "b": "below"},
     {"t_s": 1.5, "event": "captured", "source": "w-01-02"},
     {"t_s": 4.0, "event": "link down", "a": "w-01-01", "b": "w-01-02"},
-    {"t_s": 7.0, "event": "link up", "a": "w-01-02:isl0", "b": "w-01-01:isl1"},
+    {"t_s": 4.0, "event": "step", "step": 4, "lag_ms": 0.6},
+    {"t_s": 7.0, "event": "fault", "action": "link up", "target": ["w-01-02", "w-01-01"]},
     {"t_s": 9.0, "event": "never heard of", "note": "<script>alert(1)</script>"},
 ]
 
@@ -228,7 +231,7 @@ def test_it_says_what_was_scaled_and_what_other_contains(page: Page) -> None:
     text = page.text
     assert "every rate and every object size was divided by 250" in text
     assert "delays and compute times were not" in text
-    assert "routing convergence, TCP connection and slow start, and queueing" in text
+    assert "routing convergence, TCP connection and slow start" in text
 
 
 def test_an_unscaled_run_is_called_so(tmp_path: Path) -> None:
@@ -257,6 +260,7 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_what_a_run_wrote_is_shown_not_obeyed(page: Page) -> None:
     assert "<script>" not in page.source
     assert "never heard of" in page.text
+    assert "– converged seconds 6.54 +1.500 captured" in page.text
 
 
 def test_a_run_without_workload_or_tables_says_so(tmp_path: Path) -> None:
@@ -320,7 +324,7 @@ def test_a_fallen_satellite_takes_its_links_along(tmp_path: Path) -> None:
 
 def test_only_events_that_the_plan_did_not_foresee_are_listed(tmp_path: Path) -> None:
     record = RunRecord.read(run_directory(tmp_path))
-    assert [e["t_s"] for e in unforeseen(record, links(record))] == [1.5, 4.0, 7.0, 9.0]
+    assert [e["t_s"] for e in unforeseen(record, links(record))] == [None, 1.5, 4.0, 7.0, 9.0]
 
 
 def test_many_links_are_summed_up(tmp_path: Path) -> None:
@@ -350,6 +354,7 @@ def test_times_are_said_in_the_unit_that_suits_them(value_s: float | None, said:
 
 def test_numbers_in_words() -> None:
     assert significant(999.6) == "1,000"
+    assert percent(99.7) == "over 99\u00a0%"
     assert significant(-0.05) == "-0.0500"
     assert size(2.5e9).replace("\u00a0", " ") == "2.5 GB"
     assert size(12) == "12 bytes"

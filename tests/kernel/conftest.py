@@ -1,0 +1,43 @@
+"""Fixtures of the tests that need a kernel with netem: run them by scripts/test kernel."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emulator.kernel import namespaces, ownership, probe
+from emulator.kernel.fabric import Fabric
+from emulator.linkplan import LinkPlan
+from tests.kernel.toys import Build
+
+
+@pytest.fixture(scope="session", autouse=True)
+def capable() -> None:
+    """Skip, with the reason, where the kernel under us cannot carry an emulation."""
+    found = probe.this_kernel()
+    if not found.complete:
+        pytest.skip(f"netem: {found.netem or 'yes'}; redirect: {found.redirect or 'yes'}")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """No test may leave a namespace or a state folder behind."""
+    before = namespaces.names("lm-"), [run.run_id for run in ownership.runs()]
+    yield
+    assert (namespaces.names("lm-"), [run.run_id for run in ownership.runs()]) == before
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Iterator[Build]:
+    """Return a function that builds the fabric of a plan; all are taken down afterwards."""
+    built: list[Fabric] = []
+
+    def make(plan: LinkPlan, silent: bool = False) -> Fabric:
+        fabric = Fabric(plan.network, f"lm-test{len(built):02d}", tmp_path, silent)
+        built.append(fabric)
+        fabric.build(plan.dark())
+        return fabric
+
+    yield make
+    for fabric in built:
+        fabric.close()

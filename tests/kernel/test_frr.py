@@ -1,0 +1,146 @@
+"""FRR on a real fabric: it converges, survives flaps with the kernel's tables intact, and is
+named when it fails."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emulator.errors import DaemonError
+from emulator.kernel import namespaces
+from emulator.kernel.fabric import Fabric
+from emulator.kernel.ownership import wait_for
+from emulator.linkplan import LinkPlan
+from protocols import frr_ospf
+from protocols.frr_ospf import FRR_RUN, FrrOspf, ask
+from protocols.static import next_hops
+from tests.kernel.toys import Build, walker
+
+pytestmark = pytest.mark.skipif(bool(FrrOspf.missing()), reason=FrrOspf.missing() or "FRR is here")
+
+CONVERGE_S = 60.0
+
+
+@pytest.fixture
+def routed(build: Build) -> Iterator[tuple[LinkPlan, Fabric, FrrOspf]]:
+    """A torus of 3 × 3 satellites, each with four lasers and OSPF, converged."""
+    plan = LinkPlan.of(walker(total=9, planes=3))
+    fabric = build(plan)
+    fabric.apply(plan.at(0))
+    routing = FrrOspf(plan, fabric.nodes)
+    try:
+        routing.start()
+        routing.converge(plan.at(0), CONVERGE_S)
+        yield plan, fabric, routing
+    finally:
+        routing.stop()
+        for handle in fabric.nodes.values():
+            for left in FRR_RUN.glob(f"{handle.namespace}*/*"):
+                left.unlink()
+            (FRR_RUN / handle.namespace).rmdir()
+        (FRR_RUN / "ospfd-gr.json").unlink(missing_ok=True)
+
+
+def kernel_and_zebra(fabric: Fabric, name: str) -> tuple[set[str], set[str]]:
+    """Destinations in the kernel's table, and those zebra believes it installed."""
+    said = ask(fabric.nodes[name].namespace, "zebra", "show ip route ospf json")
+    believed = {
+        prefix.removesuffix("/32")
+        for prefix, routes in said.items()
+        if any(route.get("installed") for route in routes)
+    }
+    return fabric.nodes[name].destinations(), believed
+
+
+def test_every_pair_has_a_route_and_every_link_an_adjacency(routed) -> None:
+    plan, fabric, _ = routed
+    state = plan.at(0)
+    assert (next_hops(plan.network, state) >= 0).sum() == 9 * 8
+    for node in plan.network.nodes:
+        lit = [port for port in node.ports if state["peer"][port.index] >= 0]
+        neighbours = ask(fabric.nodes[node.name].namespace, "ospfd", "show ip ospf neighbor json")
+        full = [n for each in neighbours["neighbors"].values() for n in each]
+        assert len(full) == len(lit)
+
+
+def test_flaps_leave_kernel_and_zebra_agreed(routed) -> None:
+    """FRR 8.4 with kernel next-hop objects loses routes here while zebra reports them installed."""
+    plan, fabric, routing = routed
+    name = plan.network.nodes[0].name
+    ports = plan.network.nodes[0].ports
+    for port in ports[:3]:
+        state = plan.at(0)
+        for index in (port.index, int(state["peer"][port.index])):
+            state[index] = plan.dark()[index]
+        fabric.apply(state)
+        routing.converge(state, CONVERGE_S)
+        fabric.apply(plan.at(0))
+        routing.converge(plan.at(0), CONVERGE_S)
+    settled = wait_for(lambda: len(set(map(frozenset, kernel_and_zebra(fabric, name)))) == 1, 20.0)
+    kernel, zebra = kernel_and_zebra(fabric, name)
+    assert settled, f"only the kernel: {kernel - zebra}, only zebra: {zebra - kernel}"
+    assert len(kernel) == 8
+
+
+def test_a_lost_satellite_is_routed_around(routed) -> None:
+    plan, fabric, routing = routed
+    state = plan.at(0)
+    gone = plan.network.nodes[4]
+    for port in gone.ports:
+        for index in (port.index, int(plan.at(0)["peer"][port.index])):
+            state[index] = plan.dark()[index]
+    fabric.apply(state)
+
+    def forgotten() -> bool:
+        others = [n for n in plan.network.nodes if n.index != gone.index]
+        return all(gone.ipv4 not in fabric.nodes[n.name].destinations() for n in others)
+
+    assert wait_for(forgotten, CONVERGE_S)
+    routing.converge(state, CONVERGE_S)
+
+
+def test_a_killed_daemon_is_named_with_its_last_lines(routed) -> None:
+    plan, _, routing = routed
+    name = plan.network.nodes[2].name
+    process = routing.daemons[name, "ospfd"]
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    with pytest.raises(DaemonError, match=rf"ospfd of {name} ended with exit code -9.*\n.*Last"):
+        routing.check()
+
+
+def test_a_daemon_that_cannot_start_is_named(build: Build, monkeypatch) -> None:
+    plan = LinkPlan.of(walker(total=3))
+    fabric = build(plan)
+    routing = FrrOspf(plan, fabric.nodes)
+    broken = plan.network.nodes[1]
+
+    def command(daemon: str, pathspace: str, folder: Path) -> list[str]:
+        argv = real(daemon, pathspace, folder)
+        return [*argv, "--no-such-option"] if folder.name == broken.name else argv
+
+    real = frr_ospf.command
+    monkeypatch.setattr(frr_ospf, "command", command)
+    try:
+        with pytest.raises(DaemonError, match=f"zebra of {broken.name} ended with exit code 1"):
+            routing.start()
+    finally:
+        routing.stop()
+    assert namespaces.processes([h.namespace for h in fabric.nodes.values()]) == []
+
+
+def test_descriptor_tables_are_small(routed) -> None:
+    """FRR sizes them from RLIMIT_NOFILE, a million here, unless told otherwise."""
+    _, _, routing = routed
+    for process in list(routing.daemons.values())[:2]:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        rss_kb = int(status.split("VmRSS:")[1].split()[0])
+        assert rss_kb < 40_000
+
+
+def test_the_plan_of_the_toy_is_a_torus() -> None:
+    plan = LinkPlan.of(walker(total=9, planes=3))
+    assert np.all(plan.at(0)["peer"] >= 0)
