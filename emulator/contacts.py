@@ -20,6 +20,7 @@ CONTACT = np.dtype([("a", "<i4"), ("b", "<i4"), ("start", "<i4"), ("end", "<i4")
 
 _CHUNK_ELEMENTS = 400_000
 _LOOK_AHEAD_S = np.arange(0.0, 1800.0, 20.0)
+_LOOK_AGAIN_S = 60.0
 
 Row = tuple[int, int, int, int]
 
@@ -99,7 +100,8 @@ class _GroundSegment:
         self.stations = network.stations
         self.mask_deg = np.array([s.min_elevation_deg for s in scenario.ground.station])
         self.range_km = _node_range_km(network, "gsl")
-        self._until_s: dict[tuple[int, int], float] = {}
+        self._until_s: dict[tuple[int, int], tuple[float, float]] = {}
+        """When the pass of a pair ends, and until when that is worth knowing."""
 
     def wanted(
         self, step: int, position_km: np.ndarray, held: Iterable[tuple[int, int]]
@@ -134,9 +136,9 @@ class _GroundSegment:
         return np.where(range_km(site_km, satellite_km[None]) <= reach_km, elevation, -90.0)
 
     def _lost_at_s(self, t_s: float, pairs: list[tuple[int, int]]) -> dict[tuple[int, int], float]:
-        """When each pair's pass ends, looked up once a pass, or again every 30 minutes."""
+        """When each pair's pass ends, at most 30 minutes ahead; looked up once if that is less."""
         known = self._until_s
-        self._until_s = {pair: known[pair] for pair in pairs if known.get(pair, t_s) > t_s}
+        self._until_s = {p: known[p] for p in pairs if p in known and t_s < known[p][1]}
         new = [pair for pair in pairs if pair not in self._until_s]
         if new:
             ahead_s = t_s + _LOOK_AHEAD_S
@@ -148,9 +150,10 @@ class _GroundSegment:
                 reach_km = min(self.range_km[satellite], self.range_km[node])
                 lost = elevation_deg(line[0], up[site], line[1]) < self.mask_deg[site]
                 lost |= range_km(*line) > reach_km
-                last = int(np.argmax(lost)) if lost.any() else len(lost) - 1
-                self._until_s[satellite, node] = float(ahead_s[last])
-        return self._until_s
+                until_s = float(ahead_s[np.argmax(lost)] if lost.any() else ahead_s[-1])
+                good_until_s = until_s if lost.any() else t_s + _LOOK_AGAIN_S
+                self._until_s[satellite, node] = until_s, good_until_s
+        return {pair: until_s for pair, (until_s, _) in self._until_s.items()}
 
 
 class _Terminals:

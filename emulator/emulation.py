@@ -154,6 +154,9 @@ class Emulation:
     def _on_step(self, step: Step, workers: list[Worker]) -> None:
         self.routing.step(self.player.state)
         self.routing.check()
+        for fault in self.player.faults.events:
+            if step.t_s - self.plan.step_s < fault.at_s <= step.t_s:
+                self.tell("fault", t_s=fault.at_s, action=fault.action, target=fault.target)
         if step.changes:
             self._save_desired()
         self.tell(

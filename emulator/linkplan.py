@@ -111,7 +111,7 @@ class LinkPlan:
     def graph(self, t_s: float) -> Any:
         """Return the links in force at ``t_s`` as a networkx.Graph over node names.
 
-        Edges carry ``delay_s``, ``rate_bps``, ``range_km`` and the two port labels.
+        Edges carry ``delay_s``, ``rate_bps``, ``range_km`` and ``ports``, the interface of each node.
         """
         import networkx
 
@@ -119,14 +119,14 @@ class LinkPlan:
         for node in self.network.nodes:
             graph.add_node(node.name, kind=node.kind, ipv4=node.ipv4)
         for row in self.links(self.step_of(t_s)):
-            a, b = self.network.ports[row["a"]], self.network.ports[row["b"]]
+            ends = [self.network.ports[row["a"]], self.network.ports[row["b"]]]
+            ports = {self.network.nodes[port.node].name: port.name for port in ends}
             graph.add_edge(
-                self.network.nodes[a.node].name,
-                self.network.nodes[b.node].name,
+                *ports,
                 range_km=float(row["range_km"]),
                 delay_s=int(row["delay_ns"]) / NS_PER_S,
                 rate_bps=int(row["rate_bps"]),
-                ports=(a.name, b.name),
+                ports=ports,
             )
         return graph
 

@@ -53,7 +53,9 @@ class Run:
 
 
 def state_root() -> Path:
-    """Where this user's runs keep their state: in memory, gone at reboot."""
+    """Where this user's runs keep their state: $LASERMESH_STATE, or in memory, gone at reboot."""
+    if chosen := os.environ.get("LASERMESH_STATE"):
+        return Path(chosen)
     if os.geteuid() == 0:
         return Path("/run/lasermesh")
     runtime = os.environ.get("XDG_RUNTIME_DIR")

@@ -35,6 +35,7 @@ def request(argv: Sequence[str], terminal: bool = False) -> dict[str, Any]:
     """Return the OPEN request for ``argv`` with this process's folder and environment."""
     size = shutil.get_terminal_size()
     env = {**os.environ, KERNEL_MARK: "usermode", "TMPDIR": "/run/tmp"}
+    env.pop("LASERMESH_STATE", None)  # names a folder of the host's; the guest's /run is its own
     return {
         "argv": list(argv),
         "cwd": os.getcwd(),

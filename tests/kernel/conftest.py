@@ -1,5 +1,7 @@
 """Fixtures of the tests that need a kernel with netem: run them by scripts/test kernel."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,12 +30,15 @@ def nothing_left() -> Iterator[None]:
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Iterator[Build]:
+def build() -> Iterator[Build]:
     """Return a function that builds the fabric of a plan; all are taken down afterwards."""
     built: list[Fabric] = []
+    # Not tmp_path, which is the user's alone: daemons drop root and must reach their folders.
+    state_dir = Path(tempfile.mkdtemp(prefix="lasermesh-test-"))
+    state_dir.chmod(0o711)
 
     def make(plan: LinkPlan, silent: bool = False) -> Fabric:
-        fabric = Fabric(plan.network, f"lm-test{len(built):02d}", tmp_path, silent)
+        fabric = Fabric(plan.network, f"lm-test{len(built):02d}", state_dir, silent)
         built.append(fabric)
         fabric.build(plan.dark())
         return fabric
@@ -41,3 +46,4 @@ def build(tmp_path: Path) -> Iterator[Build]:
     yield make
     for fabric in built:
         fabric.close()
+    shutil.rmtree(state_dir)
