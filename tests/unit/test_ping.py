@@ -1,0 +1,52 @@
+"""Echo packets byte by byte, and the round trip that geometry predicts."""
+
+import numpy as np
+import pytest
+from scapy.layers.inet import ICMP
+from scapy.packet import Raw
+
+from emulator.linkplan import LinkPlan
+from emulator.scenario import PingWorkload, Scenario
+from emulator.units import C_KM_S
+from protocols.ping import (
+    WIRE_BYTES,
+    Ping,
+    echo_request,
+    expected_rtt_ms,
+    internet_checksum,
+)
+
+ONE_NANOSECOND_MS = 1e-6
+
+
+def test_checksum_of_rfc_1071() -> None:
+    """The worked example of RFC 1071 section 3: sum ddf2, so checksum 220d."""
+    assert internet_checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0x220D
+
+
+def test_scapy_reads_our_echo_request() -> None:
+    packet = ICMP(echo_request(513, 77))
+    assert (packet.type, packet.code, packet.id, packet.seq) == (8, 0, 513, 77)
+    sent = packet.chksum
+    del packet.chksum
+    assert ICMP(bytes(packet)).chksum == sent
+    assert len(packet[Raw].load) == 56
+
+
+def test_expected_rtt_is_twice_range_over_c_and_serialisation() -> None:
+    plan = LinkPlan.of(Scenario.load("three-body"))
+    a, f = (plan.network.node(f"scs-01-{x}").index for x in "af")
+    at = plan.ephemeris.positions_km(np.array([7.25]))[:, 0]
+    due_ms = 2e3 * (np.linalg.norm(at[a] - at[f]) / C_KM_S + WIRE_BYTES * 8 / 1e8)
+    assert expected_rtt_ms(plan, [a, f], 7.25) == pytest.approx(due_ms, abs=ONE_NANOSECOND_MS)
+
+
+def test_default_pairs_are_the_laser_neighbours() -> None:
+    plan = LinkPlan.of(Scenario.load("three-body"))
+    ping = Ping(PingWorkload(kind="ping"), plan)
+    links = {
+        frozenset((int(plan.network.port_node[row["a"]]), int(plan.network.port_node[row["b"]])))
+        for row in plan.joined(30)
+        if plan.network.ports[row["a"]].kind == "isl"
+    }
+    assert {frozenset(pair) for pair in ping.pairs(30.0)} == links and len(links) == 10
