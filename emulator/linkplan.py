@@ -111,7 +111,7 @@ class LinkPlan:
     def graph(self, t_s: float) -> Any:
         """Return the links in force at ``t_s`` as a networkx.Graph over node names.
 
-        Edges carry ``delay_s``, ``rate_bps``, ``range_km`` and ``ports``, the interface of each node.
+        Edges carry ``delay_s``, ``rate_bps``, ``range_km`` and ``ports``: each node's interface.
         """
         import networkx
 

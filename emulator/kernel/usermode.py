@@ -5,7 +5,6 @@ sees the host's files. Commands in it are sessions over a serial line (``frames.
 processes of the same user reach it by the UNIX socket that :meth:`UserModeKernel.serve` opens.
 """
 
-import ctypes
 import os
 import selectors
 import shutil
@@ -16,17 +15,18 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from emulator.errors import CapabilityError, KernelError
 from emulator.kernel.frames import Frame, FrameReader, Kind, frame
+from emulator.kernel.parentage import die_with_parent
 from emulator.kernel.probe import UML_BINARY, user_mode_kernel
 
 BOOT_DEADLINE_S = 60.0
 KERNEL_MARK = "LASERMESH_KERNEL"
 """Set in the environment of everything that runs inside: its value is ``usermode``."""
-_PR_SET_PDEATHSIG = 1
 
 Output = Callable[[Kind, bytes], None]
 
@@ -120,7 +120,7 @@ class UserModeKernel:
                 stderr=console,
                 pass_fds=(serial, log),
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(die_with_parent, signal.SIGTERM, os.getpid()),
                 env={**os.environ, "TMPDIR": memory_dir},
             )
         self._stream = _Stream(ours)
@@ -265,6 +265,3 @@ def kill_group(leader: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.errors import RunError
+from emulator.kernel.parentage import die_with_parent
 
 _FINISH_S = 15.0
 
@@ -28,8 +29,10 @@ class Worker:
     def start(self, work: Callable[[Callable[[dict[str, Any]], None]], None]) -> None:
         """Fork and run ``work(record)`` in the child. The caller must have no other threads."""
         self.path.touch()
+        parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
+            die_with_parent(signal.SIGKILL, parent)
             self._work(work)
 
     def _work(self, work: Callable[[Callable[[dict[str, Any]], None]], None]) -> None:

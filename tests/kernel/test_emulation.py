@@ -1,0 +1,122 @@
+"""The whole emulation on the kernel under us, by the Python API and by the command line."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emulator import Emulation, Scenario
+from emulator.errors import CapabilityError, RunError
+from emulator.kernel import namespaces, ownership
+from emulator.kernel.ownership import wait_for
+from emulator.linkplan import LinkPlan
+from protocols.frr_ospf import CRASH_DIR, FRR_RUN, FrrOspf
+from protocols.static import Static
+from tests.kernel.toys import Build, walker
+from topologies import presets
+
+UP_S = 60.0
+
+
+def test_the_python_api() -> None:
+    scenario = walker(total=6)
+    seen: list[str] = []
+    with Emulation(scenario, notify=lambda event: seen.append(event["event"])) as emulation:
+        assert set(emulation.nodes) == {f"toy-01-{n:02d}" for n in range(1, 7)}
+        with emulation["toy-01-01"].entered():
+            shown = subprocess.run(
+                ["ip", "-br", "addr"], capture_output=True, text=True, check=True
+            )
+        assert "10.0.0.1/32" in shown.stdout and "isl3" in shown.stdout
+    assert seen == ["built", "routing started", "converged"]
+
+
+def test_play_ends_on_time_and_proves_the_kernel() -> None:
+    scenario = walker(total=6, duration_s=2.0, step_s=0.25)
+    steps: list[dict] = []
+    with Emulation(
+        scenario, notify=lambda e: e["event"] == "step" and steps.append(e)
+    ) as emulation:
+        emulation.play()
+        assert np.array_equal(emulation.fabric.observe(), emulation.plan.at(7))
+    assert [step["step"] for step in steps] == list(range(8))
+
+
+def test_a_kernel_that_holds_something_else_is_noticed() -> None:
+    with Emulation(walker(total=6, duration_s=0.5, step_s=0.25)) as emulation:
+        other = emulation.plan.at(0)
+        other["delay_ns"][0] += 64
+        emulation.fabric.apply(other)
+        emulation.player.fabric = type("Deaf", (), {"apply": lambda self, state: 0})()
+        with pytest.raises(RunError, match="does not hold what it was told at 1 ports"):
+            emulation.play()
+
+
+def test_missing_routing_is_said_before_anything_starts(monkeypatch) -> None:
+    monkeypatch.setattr(Static, "missing", staticmethod(lambda: "the moon is in the way"))
+    table = walker(total=3).model_copy()
+    routing = table.routing.model_copy(update={"protocol": "static"})
+    with (
+        pytest.raises(CapabilityError, match="the moon is in the way"),
+        Emulation(table.model_copy(update={"routing": routing})),
+    ):
+        raise AssertionError("it started")
+
+
+def test_static_routes_follow_the_plan(build: Build) -> None:
+    plan = LinkPlan.of(Scenario.load("three-body"))
+    fabric = build(plan)
+    routing = Static(plan, fabric.nodes)
+    for step in (0, 80, 200):
+        fabric.apply(plan.at(step))
+        routing.step(plan.at(step))
+        for handle in fabric.nodes.values():
+            assert handle.destinations() == set(routing._written[handle.name])
+    assert "10.0.0.15" in fabric.nodes["scs-01-f"].destinations()
+
+
+@pytest.mark.skipif(bool(FrrOspf.missing()), reason=FrrOspf.missing() or "FRR is here")
+def test_kill_9_on_this_kernel_then_down_leaves_nothing(tmp_path: Path) -> None:
+    text = re.sub(r"(?m)^duration_s = .*$", "duration_s = 60", presets()["three-body"].read_text())
+    scenario = tmp_path / "long.toml"
+    scenario.write_text(text)
+    before = namespaces.names("lm-"), set(FRR_RUN.iterdir()), processes()
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "emulator", "run", str(scenario), "--kernel", "host"]
+        run = subprocess.Popen(command, cwd=tmp_path, stdout=output, stderr=output)
+    events = tmp_path / "runs/latest/events.jsonl"
+
+    def playing() -> bool:
+        assert run.poll() is None, log.read_text()
+        return events.exists() and '"event": "step"' in events.read_text()
+
+    assert wait_for(playing, UP_S)
+    assert len(namespaces.names("lm-")) == len(before[0]) + 16
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    assert [each.alive for each in ownership.runs()] == [False]
+    down = [sys.executable, "-m", "emulator", "down"]
+    done = subprocess.run(down, capture_output=True, text=True, check=True)
+    assert ": down" in done.stdout
+    assert namespaces.names("lm-") == before[0]
+    assert set(FRR_RUN.iterdir()) == before[1]
+    assert not CRASH_DIR.exists() or list(CRASH_DIR.iterdir()) == []
+    assert wait_for(lambda: processes() <= before[2], 10.0), processes() - before[2]
+    assert ownership.runs() == []
+
+
+def processes() -> set[str]:
+    """Command lines of all processes: the run's daemons and workers must be gone."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        try:
+            found.add((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except (OSError, ValueError):
+            continue
+    return {line for line in found if "frr" in line or "emulator" in line}
