@@ -10,28 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from emulator import tables
 from emulator.errors import RunError, ScenarioError
 from emulator.kernel import namespaces, ownership
 from emulator.kernel.attach import attach
 from emulator.scenario import Scenario, locate
 
 _UP_DEADLINE_S = 180.0
-_WIDE_COLUMNS = ("start_utc",)
-"""Columns that only files show: an 80-column terminal has no room for them."""
-_PARTS = ("wait", "compute", "transmit", "propagate", "other")
 
 
-def _console(stream: Any = None) -> Console:
-    """A console that never cuts a table for want of a terminal's width."""
-    console = Console(file=stream, highlight=False)
-    return console if console.is_terminal else Console(file=stream, highlight=False, width=200)
-
-
-_out = _console()
+_out = tables.console()
 
 
 def _load(reference: str, routing: str | None = None, hours: float | None = None) -> Scenario:
@@ -58,7 +48,7 @@ def run(reference: str, kernel: str, routing: str | None, runs: Path) -> None:
     began = time.monotonic()
     with _Watch(session.plan.steps) as watch:
         summary = session.run(watch.take)
-    _print_summary(summary)
+    tables.print_summary(_out, summary)
     _out.print(
         f"\n{session.run_dir}  (report.html, summary.json; {time.monotonic() - began:.0f} s)"
     )
@@ -115,7 +105,7 @@ class _Watch:
             self._show()
             if not self.live and (done % self._LINE_EVERY == 0 or done == self.steps):
                 print(f"step {done}/{self.steps}: {note}", flush=True)
-        elif text := _event_text(event):
+        elif text := tables.event_text(event):
             self.progress.update(self.task, description=event["event"])
             self._show()
             _out.print(text)
@@ -123,87 +113,6 @@ class _Watch:
     def _show(self) -> None:
         if self.live:
             self.progress.refresh()
-
-
-def _event_text(event: dict[str, Any]) -> str:
-    match event["event"]:
-        case "built":
-            return f"built {event['nodes']} nodes and {event['ports']} ports in {event['seconds']:.2f} s"
-        case "routing started":
-            return f"{event['protocol']} started in {event['seconds']:.1f} s"
-        case "converged":
-            return f"routes complete in every kernel table after {event['seconds']:.1f} s"
-        case "captured":
-            size = _bytes(event["object_bytes"])
-            return f"{event['t_s']:7.1f} s  {event['node']} took an image of {size}"
-        case "waits":
-            return (
-                f"{event['t_s']:7.1f} s  {event['strategy']}: {event['node']} waits for contact "
-                f"until {event['until_s']:.0f} s"
-            )
-        case "no contact":
-            return (
-                f"{event['t_s']:7.1f} s  {event['strategy']}: {event['node']} has no more contact"
-            )
-        case "answered":
-            return (
-                f"{event['t_s']:7.1f} s  {event['strategy']}: answer on the ground at "
-                f"{event['delivered_to']} after {event['latency_s']:.2f} s"
-            )
-        case "up":
-            return f"up: run {event['run']}"
-        case "fault":
-            return f"{event['t_s']:7.1f} s  {event['action']}: {' '.join(event['target'])}"
-        case _:
-            return ""
-
-
-def _print_summary(summary: dict[str, Any]) -> None:
-    if summary["offload"]:
-        _out.print("\nFrom image taken to answer on the ground, seconds")
-        _out.print(_offload_table(summary["offload"]))
-        for row in summary["offload"]:
-            if row["path"]:
-                _out.print(f"{row['strategy']}: {' → '.join(row['path'])}")
-        _out.print("")
-    rtt = [row for row in summary["rtt"] if row["error_us"] is not None]
-    if rtt:
-        worst = max(rtt, key=lambda row: abs(row["error_us"]))
-        lost, sent = (sum(row[key] for row in summary["rtt"]) for key in ("lost", "sent"))
-        _out.print(
-            f"RTT against 2 × range/c + serialisation: median error at worst "
-            f"{worst['error_us'] / 1e3:+.3f} ms ({worst['a']} – {worst['b']}: expected "
-            f"{worst['expected_ms']:.3f}, measured {worst['measured_ms']:.3f} ms); "
-            f"{lost} of {sent} probes lost"
-        )
-    lag = summary["lag_ms"]
-    _out.print(
-        f"{summary['steps']} steps, {summary['changes']} port changes; retune lag "
-        f"p50 {lag['p50']:.2f} ms, p99 {lag['p99']:.2f} ms"
-    )
-
-
-def _offload_table(rows: list[dict[str, Any]]) -> Table:
-    table = _plain_table()
-    for heading in ("strategy", "latency", *_PARTS, "hash"):
-        numeric = heading in ("latency", *_PARTS)
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric)
-    for row in rows:
-        if row["latency_s"] is None:
-            table.add_row(row["strategy"], "not before the end")
-            continue
-        parts = [f"{row['parts_s'][part]:.3f}" for part in _PARTS]
-        verified = "equal" if row["verified"] else "WRONG"
-        table.add_row(row["strategy"], f"{row['latency_s']:.3f}", *parts, verified)
-    return table
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000:
-            return f"{count:g} {unit}"
-        count /= 1000
-    return f"{count:g} PB"
 
 
 def _sweep_dead() -> None:
@@ -243,7 +152,7 @@ def plan(reference: str, at: str | None, form: str, output: Path | None, passes:
             writer.writeheader()
             writer.writerows(rows)
         else:
-            _console(target).print(_table(rows, columns))
+            tables.console(target).print(tables.table(rows, columns))
 
 
 class _borrowed:
@@ -257,21 +166,6 @@ class _borrowed:
 
     def __exit__(self, *_: object) -> None:
         self.stream.flush()
-
-
-def _plain_table(*headings: str) -> Table:
-    """A table without rules: every column fits 80 characters."""
-    return Table(*headings, box=None, pad_edge=False, header_style="bold")
-
-
-def _table(rows: Any, columns: Sequence[str]) -> Table:
-    table = _plain_table()
-    shown = [column for column in columns if column not in _WIDE_COLUMNS]
-    for column in shown:
-        table.add_column(column, no_wrap=True)
-    for row in rows:
-        table.add_row(*(str(row[column]) for column in shown))
-    return table
 
 
 def check(references: Sequence[str]) -> int:
@@ -294,7 +188,7 @@ def scenarios() -> None:
     """List the presets."""
     from topologies import presets
 
-    table = _plain_table("preset", "satellites", "stations", "duration s", "what it is")
+    table = tables.plain_table("preset", "satellites", "stations", "duration s", "what it is")
     for name in presets():
         scenario = Scenario.load(name)
         count = sum(len(each.node_names()) for each in scenario.constellation)
@@ -400,28 +294,9 @@ def inspect(run_id: str | None, form: str) -> int:
     if form == "json":
         print(json.dumps(found.rows(), indent=1))
     else:
-        _out.print(_inspection_table(found.rows()))
+        _out.print(tables.inspection_table(found.rows()))
         _out.print(f"{len(found.drifted)} of {len(found.desired)} ports differ")
     return 1 if len(found.drifted) else 0
-
-
-def _inspection_table(rows: list[dict[str, Any]]) -> Table:
-    table = _plain_table(
-        "node", "address", "port", "peer", "delay ms", "rate Mbit/s", "limit", "kernel"
-    )
-    for row in rows:
-        told, held = row["desired"], row["kernel"]
-        table.add_row(
-            row["node"],
-            row["address"],
-            row["port"],
-            told["peer"] or "[dim]dark[/]",
-            f"{told['delay_ns'] / 1e6:.6f}" if told["peer"] else "",
-            f"{told['rate_bps'] / 1e6:g}",
-            str(told["limit_packets"]),
-            "[green]equal[/]" if row["equal"] else f"[red]{held}[/]",
-        )
-    return table
 
 
 def down(run_ids: Sequence[str]) -> int:

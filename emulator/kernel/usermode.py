@@ -264,4 +264,3 @@ def kill_group(leader: int) -> None:
     """Kill a user-mode kernel: its process group holds its helpers and its guests' processes."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-

@@ -1,6 +1,6 @@
 """What building costs: 66 satellites with four ports each, daemons apart.
 
-    scripts/bench build [SATELLITES]
+scripts/bench build [SATELLITES]
 """
 
 import sys

@@ -13,9 +13,9 @@ import pytest
 
 from emulator.errors import RunError
 from emulator.report import write_report
-from emulator.report_links import links, unforeseen
-from emulator.report_page import count, listing, percent, seconds, significant, size, table
-from emulator.report_record import RunRecord
+from emulator.report.links import links, unforeseen
+from emulator.report.page import count, listing, percent, seconds, significant, size, table
+from emulator.report.record import RunRecord
 from emulator.scenario import Scenario
 
 SIX = {

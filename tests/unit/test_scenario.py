@@ -150,13 +150,14 @@ FAULTS = [
     fault("isl.0.pattern", "star", "'ring'", "Choose one of"),
     fault("isl.0.pattern", "grid", "planes and slots", "ring, nearest"),
     fault("isl.0.pattern", "pairs", "does not fit pattern", "pairs = [", key="isl[0].pairs"),
-    fault("isl.0.constellations", ["scs"], "no constellation", "scs-01"),
+    fault("isl.0.constellations", ["scs"], "no constellation", "scs-01", value="'scs'"),
     fault(
         "isl.[]",
         {"pattern": "pairs", "pairs": [["scs-01-a", "scs-01-z"]]},
         "no satellite",
         "Did you mean",
         key="isl[1].pairs",
+        value="'scs-01-z'",
     ),
     fault(
         "isl.[]",
@@ -184,7 +185,7 @@ FAULTS = [
         "workload.0.kind", "pong", "'pong'", "Choose one of 'ping', 'offload'", key="workload[0]"
     ),
     fault("workload.0.kind", ..., "discriminator", "Add the key 'kind'", key="workload[0]"),
-    fault("workload.0.pairs", [["miyun", "scs"]], "no node", "Known"),
+    fault("workload.0.pairs", [["miyun", "scs"]], "no node", "Known", value="'scs'"),
     fault("workload.0.interval_s", 0.0, "0.01", "at least 0.01"),
     fault("workload.1.source", "miyun", "no satellite", "scs-01-a"),
     fault("workload.1.capture_s", 1e6, "after the end", "lengthen"),

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from emulator import report_figures as figures
-from emulator.report_links import Delay, Link, Pair, delays, links, pair_of, unforeseen
-from emulator.report_method import method
-from emulator.report_page import (
+from emulator.report import figures
+from emulator.report.links import Delay, Link, Pair, delays, links, pair_of, unforeseen
+from emulator.report.method import method
+from emulator.report.page import (
     NBSP,
     absent,
     count,
@@ -28,8 +28,8 @@ from emulator.report_page import (
     table,
     tiles,
 )
-from emulator.report_record import Answer, RunRecord
-from emulator.report_timeline import MOST_ROWS, laser_count, timeline
+from emulator.report.record import Answer, RunRecord
+from emulator.report.timeline import MOST_ROWS, laser_count, timeline
 
 _SAID = {"raw": "raw", "onboard": "on board", "laser": "by laser"}
 _KERNELS = {"host": "the host's", "usermode": "user-mode"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from emulator.report_record import RunRecord, Span
+from emulator.report.record import RunRecord, Span
 from emulator.units import NS_PER_S
 
 Pair = tuple[str, str]

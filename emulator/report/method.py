@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from emulator.report_page import (
+from emulator.report.page import (
     NBSP,
     absent,
     count,
@@ -15,7 +15,7 @@ from emulator.report_page import (
     significant,
     table,
 )
-from emulator.report_record import RunRecord
+from emulator.report.record import RunRecord
 from emulator.scenario import OffloadWorkload
 
 _KERNELS = {

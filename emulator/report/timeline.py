@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emulator.report_links import Link, merged
-from emulator.report_page import seconds
-from emulator.report_record import Answer, Flow, RunRecord, Span
-from emulator.report_svg import (
+from emulator.report.links import Link, merged
+from emulator.report.page import seconds
+from emulator.report.record import Answer, Flow, RunRecord, Span
+from emulator.report.svg import (
     CONTACT_COLOURS,
     FAINT,
     FAULT,

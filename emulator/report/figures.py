@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emulator.report_links import Delay, Pair, pair_of
-from emulator.report_page import percent, plain, seconds
-from emulator.report_record import Answer, Measured, RunRecord, Step
-from emulator.report_svg import (
+from emulator.report.links import Delay, Pair, pair_of
+from emulator.report.page import percent, plain, seconds
+from emulator.report.record import Answer, Measured, RunRecord, Step
+from emulator.report.svg import (
     FAINT,
     HALF_IN,
     INK,

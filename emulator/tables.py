@@ -1,0 +1,139 @@
+"""Tables and lines for terminals: how events, results and plans read. No decisions here."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+PARTS = ("wait", "compute", "transmit", "propagate", "other")
+_WIDE_COLUMNS = ("start_utc",)
+"""Columns that only files show: an 80-column terminal has no room for them."""
+
+
+def console(stream: Any = None) -> Console:
+    """A console that never cuts a table for want of a terminal's width."""
+    console = Console(file=stream, highlight=False)
+    return console if console.is_terminal else Console(file=stream, highlight=False, width=200)
+
+
+def plain_table(*headings: str) -> Table:
+    """A table without rules: every column fits 80 characters."""
+    return Table(*headings, box=None, pad_edge=False, header_style="bold")
+
+
+def table(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> Table:
+    """A table of plain dicts, without the columns that are too wide for a terminal."""
+    table = plain_table()
+    shown = [column for column in columns if column not in _WIDE_COLUMNS]
+    for column in shown:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*(str(row[column]) for column in shown))
+    return table
+
+
+def event_text(event: dict[str, Any]) -> str:
+    """One line about an event of a run, '' for those that need none."""
+    match event["event"]:
+        case "built":
+            counts = f"{event['nodes']} nodes and {event['ports']} ports"
+            return f"built {counts} in {event['seconds']:.2f} s"
+        case "routing started":
+            return f"{event['protocol']} started in {event['seconds']:.1f} s"
+        case "converged":
+            return f"routes complete in every kernel table after {event['seconds']:.1f} s"
+        case "captured":
+            size = size_text(event["object_bytes"])
+            return f"{event['t_s']:7.1f} s  {event['node']} took an image of {size}"
+        case "waits":
+            return (
+                f"{event['t_s']:7.1f} s  {event['strategy']}: {event['node']} waits for contact "
+                f"until {event['until_s']:.0f} s"
+            )
+        case "no contact":
+            return (
+                f"{event['t_s']:7.1f} s  {event['strategy']}: {event['node']} has no more contact"
+            )
+        case "answered":
+            return (
+                f"{event['t_s']:7.1f} s  {event['strategy']}: answer on the ground at "
+                f"{event['delivered_to']} after {event['latency_s']:.2f} s"
+            )
+        case "up":
+            return f"up: run {event['run']}"
+        case "fault":
+            return f"{event['t_s']:7.1f} s  {event['action']}: {' '.join(event['target'])}"
+        case _:
+            return ""
+
+
+def print_summary(out: Console, summary: dict[str, Any]) -> None:
+    """Print what a run came to: latencies, round trips, lag."""
+    if summary["offload"]:
+        out.print("\nFrom image taken to answer on the ground, seconds")
+        out.print(offload_table(summary["offload"]))
+        for row in summary["offload"]:
+            if row["path"]:
+                out.print(f"{row['strategy']}: {' → '.join(row['path'])}")
+        out.print("")
+    rtt = [row for row in summary["rtt"] if row["error_us"] is not None]
+    if rtt:
+        worst = max(rtt, key=lambda row: abs(row["error_us"]))
+        lost, sent = (sum(row[key] for row in summary["rtt"]) for key in ("lost", "sent"))
+        out.print(
+            f"RTT against 2 × range/c + serialisation: median error at worst "
+            f"{worst['error_us'] / 1e3:+.3f} ms ({worst['a']} – {worst['b']}: expected "
+            f"{worst['expected_ms']:.3f}, measured {worst['measured_ms']:.3f} ms); "
+            f"{lost} of {sent} probes lost"
+        )
+    lag = summary["lag_ms"]
+    out.print(
+        f"{summary['steps']} steps, {summary['changes']} port changes; retune lag "
+        f"p50 {lag['p50']:.2f} ms, p99 {lag['p99']:.2f} ms"
+    )
+
+
+def offload_table(rows: list[dict[str, Any]]) -> Table:
+    """Latency and its parts by strategy."""
+    table = plain_table()
+    for heading in ("strategy", "latency", *PARTS, "hash"):
+        numeric = heading in ("latency", *PARTS)
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric)
+    for row in rows:
+        if row["latency_s"] is None:
+            table.add_row(row["strategy"], "not before the end")
+            continue
+        parts = [f"{row['parts_s'][part]:.3f}" for part in PARTS]
+        verified = "equal" if row["verified"] else "WRONG"
+        table.add_row(row["strategy"], f"{row['latency_s']:.3f}", *parts, verified)
+    return table
+
+
+def inspection_table(rows: list[dict[str, Any]]) -> Table:
+    """Every port: what it was told, and whether the kernel holds it."""
+    table = plain_table(
+        "node", "address", "port", "peer", "delay ms", "rate Mbit/s", "limit", "kernel"
+    )
+    for row in rows:
+        told, held = row["desired"], row["kernel"]
+        table.add_row(
+            row["node"],
+            row["address"],
+            row["port"],
+            told["peer"] or "[dim]dark[/]",
+            f"{told['delay_ns'] / 1e6:.6f}" if told["peer"] else "",
+            f"{told['rate_bps'] / 1e6:g}",
+            str(told["limit_packets"]),
+            "[green]equal[/]" if row["equal"] else f"[red]{held}[/]",
+        )
+    return table
+
+
+def size_text(count: float) -> str:
+    """A size in decimal units."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000:
+            return f"{count:g} {unit}"
+        count /= 1000
+    return f"{count:g} PB"
