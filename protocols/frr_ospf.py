@@ -163,7 +163,7 @@ class FrrOspf:
         while True:
             self.check()
             for name in list(wanted):
-                if wanted[name] <= self.nodes[name].destinations():
+                if wanted[name] <= self.nodes[name].routes().keys():
                     del wanted[name]
             if not wanted:
                 return
@@ -174,7 +174,7 @@ class FrrOspf:
     def _not_converged(self, wanted: dict[str, set[str]], deadline_s: float) -> str:
         lines = [f"OSPF did not converge within {deadline_s:.0f} s:"]
         for name, routes in wanted.items():
-            lacking = sorted(routes - self.nodes[name].destinations())
+            lacking = sorted(routes - self.nodes[name].routes().keys())
             lines.append(f"  {name} has no route to {', '.join(lacking[:5])}")
         return "\n".join([*lines, self._last_lines(next(iter(wanted)), "ospfd")])
 

@@ -279,9 +279,19 @@ def read_route(body: bytes) -> tuple[int, str | None]:
     return struct.unpack("<I", found[4])[0], gateway
 
 
-def host_destination(body: bytes) -> str | None:
-    """Return the destination of a route message for one unicast IPv4 host in the main table."""
+def read_host_route(body: bytes) -> tuple[str, frozenset[int]] | None:
+    """Return (destination, interfaces of its next hops) of a unicast IPv4 host route in the main table.
+
+    None for any other route.
+    """
     _, length, _, _, table, _, _, kind = struct.unpack_from("<8B", body)
     if (length, table, kind) != (32, 254, 1):
         return None
-    return socket.inet_ntoa(dict(attributes(body[12:]))[1])
+    found = dict(attributes(body[12:]))
+    hops = found.get(9, b"")  # RTA_MULTIPATH: struct rtnexthop (length, flags, hops, ifindex)
+    interfaces = {struct.unpack("<I", found[4])[0]} if 4 in found else set()
+    while len(hops) >= 8:
+        size, ifindex = struct.unpack_from("<H2xi", hops)
+        interfaces.add(ifindex)
+        hops = hops[(size + 3) & ~3 :]
+    return socket.inet_ntoa(found[1]), frozenset(interfaces)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from emulator.kernel import build, namespaces
 from emulator.errors import KernelError
-from emulator.kernel.messages import dump_routes, host_destination, read_route, route_to
+from emulator.kernel.messages import dump_routes, read_host_route, read_route, route_to
 from emulator.kernel.netlink import NetlinkSocket
 from emulator.network import Node
 
@@ -151,12 +151,12 @@ class NodeHandle:
         offset = ifindex - PORT_IFINDEX
         return self.node.ports[offset].index if 0 <= offset < len(self.node.ports) else None
 
-    def destinations(self) -> set[str]:
-        """IPv4 host destinations in the node's main table, whoever wrote them."""
+    def routes(self) -> dict[str, frozenset[int]]:
+        """Host routes of the node's main table, whoever wrote them: offsets of the ports they use."""
+        found = (read_host_route(body) for _, body in self.netlink.dump(dump_routes()))
         return {
-            found
-            for _, body in self.netlink.dump(dump_routes())
-            if (found := host_destination(body)) is not None
+            destination: frozenset(ifindex - PORT_IFINDEX for ifindex in interfaces)
+            for destination, interfaces in filter(None, found)
         }
 
     def close(self) -> None:

@@ -76,8 +76,8 @@ def test_static_routes_follow_the_plan(build: Build) -> None:
         fabric.apply(plan.at(step))
         routing.step(plan.at(step))
         for handle in fabric.nodes.values():
-            assert handle.destinations() == set(routing._written[handle.name])
-    assert "10.0.0.15" in fabric.nodes["scs-01-f"].destinations()
+            assert set(handle.routes()) == set(routing._written[handle.name])
+    assert "10.0.0.15" in fabric.nodes["scs-01-f"].routes()
 
 
 @pytest.mark.skipif(bool(FrrOspf.missing()), reason=FrrOspf.missing() or "FRR is here")

@@ -78,7 +78,7 @@ def test_a_broken_transfer_resumes_where_it_ended(pair) -> None:
 def test_no_route_is_an_error_not_a_wait(pair) -> None:
     fabric, plan = pair
     handle = fabric.nodes["toy-01-01"]
-    handle.replace_routes(dict.fromkeys(handle.destinations(), ("", 0)), {})
+    handle.replace_routes(dict.fromkeys(handle.routes(), ("", 0)), {})
 
     async def transfer() -> None:
         await send_object(handle.socket, plan.network.nodes[1].ipv4, "image", b"x")
