@@ -31,6 +31,7 @@ Kernel = Literal["host", "usermode"]
 Watch = Callable[[dict[str, Any]], None]
 
 _FAILED = "failed"
+_FINDINGS = "findings.jsonl"
 
 
 def choose_kernel(wanted: str) -> Kernel:
@@ -105,9 +106,10 @@ class Session:
 
     def finish(self) -> dict[str, Any]:
         """Write what is derived from a finished run; return the summary."""
-        records = read_records(self.run_dir)
+        records = read_records(self.run_dir / _FINDINGS)
         add_expectations(self.plan, records)
         record.write_tables(self.run_dir, self.recorder.named("step"), records)
+        (self.run_dir / _FINDINGS).unlink(missing_ok=True)  # it all stands in the tables now
         summary = record.summarise(self.run_dir, self.recorder, self.plan, self.kernel)
         from emulator.report import write_report
 
@@ -201,7 +203,7 @@ def emulate(
             if not hold:
                 raise
         finally:
-            with (run_dir / "findings.jsonl").open("w") as findings:
+            with (run_dir / _FINDINGS).open("w") as findings:
                 findings.writelines(json.dumps(each) + "\n" for each in emulation.records)
 
 
@@ -240,9 +242,8 @@ def keep_logs(state_dir: Path, logs: Path) -> None:
             shutil.copyfile(path, target)
 
 
-def read_records(run_dir: Path) -> list[dict[str, Any]]:
+def read_records(path: Path) -> list[dict[str, Any]]:
     """Return the findings of the workloads."""
-    path = run_dir / "findings.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 

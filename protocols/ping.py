@@ -54,7 +54,8 @@ class Ping:
             began_s = number * self.spec.interval_s
             pairs = self.pairs(began_s)
             for position, (a, b) in enumerate(pairs):
-                t_s = began_s + self.spec.interval_s * position / len(pairs)
+                # Off the whole interval, where the player retunes the sky on the same processor.
+                t_s = began_s + self.spec.interval_s * (position + 0.5) / len(pairs)
                 self._receive(selector, clock, start + t_s, waiting, record)
                 seq = seq % 65535 + 1
                 sent_ns = time.time_ns()
