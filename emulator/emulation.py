@@ -140,7 +140,7 @@ class Emulation:
         self.notify({"event": event, **what})
 
     def play(self) -> None:
-        """Run the workloads and step through the whole plan. Raises DaemonError if a daemon dies."""
+        """Run the workloads and step through the whole plan. Raises DaemonError, RunError."""
         start = self.clock.now() + _LEAD_S
         with self._working(start) as workers:
             self.tell("started", steps=self.plan.steps, step_s=self.plan.step_s)

@@ -40,7 +40,7 @@ class Node:
     def ipv4(self) -> str:
         """Loopback address that all its interfaces borrow (unnumbered), and its router id."""
         number = self.index + 1
-        return f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        return f"10.0.{number >> 8}.{number & 255}"
 
     @property
     def ipv6(self) -> str:

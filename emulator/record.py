@@ -34,7 +34,7 @@ _LIBRARIES = ("numpy", "scipy", "sgp4", "pyroute2", "pydantic", "networkx")
 
 
 def create(scenario: Scenario, source: Path, root: Path, now: datetime) -> Path:
-    """Create ``root/SCENARIO-STAMP`` with the scenario and its plan; point ``root/latest`` at it."""
+    """Create ``root/SCENARIO-STAMP`` with the scenario in it; point ``root/latest`` at it."""
     stamp = f"{scenario.scenario.name}-{now.astimezone(UTC):%Y%m%dT%H%M%S}"
     for attempt in range(100):
         run_dir = root / (f"{stamp}-{attempt}" if attempt else stamp)
@@ -58,7 +58,7 @@ def create(scenario: Scenario, source: Path, root: Path, now: datetime) -> Path:
 
 
 def write_plan(plan: LinkPlan, path: Path) -> None:
-    """Write every port at each step as NPZ: ``state`` (steps, ports), ``t_s``, ``ports``, ``nodes``."""
+    """Write every port at each step as NPZ: ``state`` (steps, ports), ``t_s``, and names."""
     state = np.stack(list(plan))
     labels = [plan.network.port_label(port.index) for port in plan.network.ports]
     np.savez_compressed(
@@ -195,7 +195,7 @@ def _offload(scenario: Scenario, recorder: Recorder) -> list[dict[str, Any]]:
 
 
 def write_machine(run_dir: Path, facts: dict[str, Any]) -> None:
-    """Write machine.json: everything about the machine and the wall clock, apart from the result."""
+    """Write machine.json: all about the machine and the wall clock, apart from the result."""
     versions = {name: version(name) for name in _LIBRARIES}
     versions["lasermesh"] = version("lasermesh")
     versions["python"] = platform.python_version()

@@ -208,7 +208,7 @@ def emulate(
 
 
 def emulate_inside(run_dir: Path, run_id: str, hold: bool) -> int:
-    """Be the inner half of a run in the user-mode kernel: events as JSON lines; return exit code."""
+    """Be the half of a run inside the user-mode kernel: JSON lines out; return the exit code."""
     # The stream is the protocol: whatever a library prints must not get into it.
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)

@@ -27,7 +27,7 @@ class Routing(Protocol):
         ...
 
     def start(self) -> None:
-        """Start daemons, if any. Raises DaemonError naming the node whose daemon did not come up."""
+        """Start daemons, if any. Raises DaemonError naming the node whose daemon is not up."""
         ...
 
     def step(self, state: np.ndarray) -> None:

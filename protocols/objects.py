@@ -49,7 +49,8 @@ async def send_object(
 ) -> None:
     """Send ``content`` to the receiver at ``address``, from where an earlier attempt ended.
 
-    With ``device`` every packet leaves by that interface, whatever the routes say. Raises OSError or TimeoutError when the connection cannot be made or breaks: try again.
+    With ``device`` every packet leaves by that interface, whatever the routes say.
+    Raises OSError or TimeoutError when the connection cannot be made or breaks: try again.
     """
     loop = asyncio.get_running_loop()
     with make_socket(socket.AF_INET, socket.SOCK_STREAM) as connection:

@@ -103,7 +103,7 @@ class Offload:
         edges = [int(np.ceil(e.at_s / self.plan.step_s)) for e in self.faults.events]
         cuts = sorted({start, end, *(e for e in edges if start < e < end)})
         pieces = []
-        for first, last in zip(cuts, cuts[1:], strict=False):
+        for first, last in itertools.pairwise(cuts):
             links, dead = self.faults.broken(first * self.plan.step_s)
             if frozenset((a, b)) not in links and not {a, b} & dead:
                 pieces.append((first, last))
@@ -151,7 +151,7 @@ class Offload:
         """One-way light time along ``path`` at ``now_s``."""
         state, node = self.state(now_s), self.network.port_node
         total_ns = 0
-        for a, b in zip(path, path[1:], strict=False):
+        for a, b in itertools.pairwise(path):
             arriving = np.flatnonzero((node == b) & (state["peer"] >= 0))
             total_ns += min(
                 int(state["delay_ns"][p]) for p in arriving if node[state["peer"][p]] == a

@@ -4,6 +4,7 @@ RFC 792 echo, one raw socket a node, all in one process: no fork a packet, and n
 delay of the receiver in the figure.
 """
 
+import itertools
 import selectors
 import socket
 import struct
@@ -142,7 +143,7 @@ def expected_rtt_ms(plan: LinkPlan, path: list[int], t_s: float) -> float:
     state = plan.at(plan.step_of(t_s))
     node = plan.network.port_node
     one_way_s = 0.0
-    for a, b in zip(path, path[1:], strict=False):
+    for a, b in itertools.pairwise(path):
         lit = np.flatnonzero((node == b) & (state["peer"] >= 0))
         port = next(int(p) for p in lit if node[state["peer"][p]] == a)
         one_way_s += float(np.linalg.norm(position_km[a] - position_km[b])) / C_KM_S

@@ -43,7 +43,7 @@ def next_hops(network: Network, state: np.ndarray) -> np.ndarray:
 
 
 def _first_steps(before: np.ndarray) -> np.ndarray:
-    """Turn predecessors (scipy: negative for none) into first steps by walking back from each end."""
+    """Turn predecessors (scipy: negative for none) into first steps, walking back from each end."""
     count = len(before)
     source = np.arange(count)[:, None]
     step = np.broadcast_to(np.arange(count), before.shape).copy()

@@ -1,4 +1,4 @@
-"""No routing at all: links work, nothing beyond a neighbour is reachable. For link-level studies."""
+"""No routing at all: nothing beyond a neighbour is reachable. For link-level studies."""
 
 import numpy as np
 

@@ -16,7 +16,7 @@ _NODE_MAC = "02:4c:4d:00:00:01"
 _FABRIC_MAC = "02:4c:4d:00:00:02"
 _RTNH_F_ONLINK = 4
 ROUTE_PROTOCOL = 76
-"""rtm_protocol of the routes that Lasermesh itself writes ('L'); FRR's are 188 and other numbers."""
+"""rtm_protocol of the routes that Lasermesh itself writes ('L'); FRR's OSPF writes 188."""
 
 
 def _encode(message: Any, kind: int, flags: int, fields: dict[str, Any], attrs: Any) -> bytes:
@@ -91,7 +91,7 @@ def address(ifindex: int, ip: str, prefix: int) -> bytes:
 
 
 def host_route(destination: str, gateway: str, ifindex: int, source: str) -> bytes:
-    """Return the message that sets the route to one host by a neighbour across an unnumbered port."""
+    """Return the message that routes one host by a neighbour across an unnumbered port."""
     attrs = [
         ("RTA_DST", destination),
         ("RTA_OIF", ifindex),

@@ -166,7 +166,7 @@ class Fabric:
         self._open().send(rows, describe)
 
     def close(self) -> None:
-        """Close sockets and delete every namespace of this fabric; what is not there is no error."""
+        """Close sockets and delete every namespace of this fabric, as far as they exist."""
         if self._socket:
             self._socket.close()
             self._socket = None

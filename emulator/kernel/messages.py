@@ -280,9 +280,9 @@ def read_route(body: bytes) -> tuple[int, str | None]:
 
 
 def read_host_route(body: bytes) -> tuple[str, frozenset[int]] | None:
-    """Return (destination, interfaces of its next hops) of a unicast IPv4 host route in the main table.
+    """Return (destination, interfaces of its next hops) of a host route, None for other routes.
 
-    None for any other route.
+    A host route is a unicast IPv4 /32 of the main table.
     """
     _, length, _, _, table, _, _, kind = struct.unpack_from("<8B", body)
     if (length, table, kind) != (32, 254, 1):

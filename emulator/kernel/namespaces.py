@@ -39,7 +39,7 @@ def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -
 
 
 def prepare() -> None:
-    """Make /run/netns as ``ip netns`` makes it: a shared mount, so that names reach every mount namespace."""
+    """Make /run/netns as ``ip netns`` does: shared, so that names reach every mount namespace."""
     NETNS_DIR.mkdir(parents=True, exist_ok=True)
     try:
         mount("", str(NETNS_DIR), "none", _MS_SHARED | _MS_REC)
@@ -49,7 +49,7 @@ def prepare() -> None:
 
 
 def create(name: str) -> None:
-    """Create the network namespace ``name``. Raises KernelError where it exists or may not be made."""
+    """Create the network namespace ``name``. Raises KernelError where it exists or may not be."""
     path = NETNS_DIR / name
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o444))
@@ -81,7 +81,7 @@ def names(prefix: str) -> list[str]:
 
 @contextmanager
 def entered(name: str) -> Iterator[None]:
-    """Move the calling thread into namespace ``name``; sockets and children made there stay there."""
+    """Move the calling thread into namespace ``name``; sockets and children made there stay."""
     with _returning():
         enter(name)
         yield

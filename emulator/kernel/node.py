@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from emulator.kernel import build, namespaces
 from emulator.errors import KernelError
+from emulator.kernel import build, namespaces
 from emulator.kernel.messages import dump_routes, read_host_route, read_route, route_to
 from emulator.kernel.netlink import NetlinkSocket
 from emulator.network import Node
@@ -45,7 +45,7 @@ _SYSCTLS = {
 
 
 def write_sysctls(values: dict[str, int]) -> None:
-    """Write below /proc/sys/net of the calling thread's namespace; what the kernel lacks is skipped."""
+    """Write below /proc/sys/net of the calling thread's namespace, as far as the kernel has it."""
     for path, value in values.items():
         target = Path("/proc/sys/net", path)
         if target.exists():
@@ -59,7 +59,7 @@ class NodeHandle:
         self.node = node
         self.namespace = namespace
         self.state_dir = state_dir
-        """A folder of this node's own for configurations, logs and sockets; removed with the run."""
+        """A folder of this node's own for configurations and logs; removed with the run."""
         self._netlink: NetlinkSocket | None = None
 
     @property
@@ -119,7 +119,7 @@ class NodeHandle:
             )
 
     def own(self, path: Path) -> None:
-        """Have ``path`` removed when the run ends, however it ends: what a daemon leaves elsewhere."""
+        """Have ``path``, which a daemon will leave elsewhere, removed however the run ends."""
         self.state_dir.mkdir(parents=True, exist_ok=True)
         with (self.state_dir.parent / OWNED_PATHS).open("a") as owned:
             print(path, file=owned)
@@ -152,7 +152,7 @@ class NodeHandle:
         return self.node.ports[offset].index if 0 <= offset < len(self.node.ports) else None
 
     def routes(self) -> dict[str, frozenset[int]]:
-        """Host routes of the node's main table, whoever wrote them: offsets of the ports they use."""
+        """Host routes of the node's main table, whoever wrote them, with offsets of their ports."""
         found = (read_host_route(body) for _, body in self.netlink.dump(dump_routes()))
         return {
             destination: frozenset(ifindex - PORT_IFINDEX for ifindex in interfaces)

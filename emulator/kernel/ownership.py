@@ -65,7 +65,7 @@ def state_root() -> Path:
 
 
 def start_time(pid: int) -> int:
-    """Start time of a process in clock ticks since boot, 0 where there is none (proc(5), field 22)."""
+    """Start time of a process in ticks since boot, 0 where there is none (proc(5), field 22)."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

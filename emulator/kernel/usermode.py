@@ -120,7 +120,9 @@ class UserModeKernel:
                 stderr=console,
                 pass_fds=(serial, log),
                 start_new_session=True,
-                preexec_fn=partial(die_with_parent, signal.SIGTERM, os.getpid()),
+                preexec_fn=partial(  # noqa: PLW1509 - no threads here, and prctl must be the child's
+                    die_with_parent, signal.SIGTERM, os.getpid()
+                ),
                 env={**os.environ, "TMPDIR": memory_dir},
             )
         self._stream = _Stream(ours)
@@ -180,7 +182,7 @@ class UserModeKernel:
         return number
 
     def serve(self) -> Path:
-        """Accept sessions of other processes of this user while :meth:`run` runs; return the socket."""
+        """Accept sessions of this user's other processes during :meth:`run`; return the socket."""
         path = self.state_dir / "tunnel.sock"
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))

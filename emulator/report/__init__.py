@@ -207,7 +207,7 @@ def _timeline(record: RunRecord, known: Sequence[Link]) -> list[str]:
     if any(link.faults for link in known):
         caption += "Red hatching: taken down by a fault."
     drawing = timeline(record, known, _labels(record.answers()))
-    parts = [title, figure(drawing, caption.strip())]
+    parts = [title, *([figure(drawing, caption.strip())] if drawing else [])]
     lasers = sum(link.medium == "isl" for link in known)
     if lasers > MOST_ROWS:
         parts.append(figure(laser_count(record, known), f"{lasers} laser links, summed up."))

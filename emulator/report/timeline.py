@@ -46,8 +46,13 @@ class _Row:
 
 
 def timeline(record: RunRecord, links: Sequence[Link], labels: Sequence[str]) -> str:
-    """Return the timeline; ``labels`` name the answers of the record, in their order."""
+    """Return the timeline; ``labels`` name the answers of the record, in their order.
+
+    '' where there is no row to draw: lasers alone, and too many of them.
+    """
     rows = [*_answer_rows(record, labels), *_laser_rows(links), *_ground_rows(record, links)]
+    if not rows:
+        return ""
     left_in = min(3.6, 0.25 + _LABEL_IN_PER_CHARACTER * max(len(row.label) for row in rows))
     width_in = WIDTH_IN - left_in - _right_margin_in(record)
     height_in = 0.62 + _ROW_IN * len(rows)

@@ -45,6 +45,7 @@ def lasermesh(tmp_path: Path, environment: dict[str, str]) -> Iterator[Command]:
             capture_output=True,
             text=True,
             timeout=timeout_s,
+            check=False,
         )
 
     yield command

@@ -45,7 +45,7 @@ def test_an_object_arrives_whole_and_takes_its_time(pair) -> None:
 
 
 def test_a_broken_transfer_resumes_where_it_ended(pair) -> None:
-    fabric, plan = pair
+    fabric, _plan = pair
     a, b = (fabric.nodes[f"toy-01-0{n}"] for n in (1, 2))
     content = make_object(1, "image", 2_000_000)
 

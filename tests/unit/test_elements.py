@@ -181,14 +181,25 @@ def test_a_name_that_recurs_gets_its_catalogue_number() -> None:
     assert [each.name for each in parse(twice, "")] == ["vanguard-1-5", "vanguard-1-6251"]
 
 
-def test_numbers_beyond_99999_are_alpha_5() -> None:
-    def renumbered(line: str) -> str:
-        body = line[:2] + "B1234" + line[7:68]
-        return body + str(sum(int(c) if c.isdigit() else c == "-" for c in body) % 10)
+def rewritten(columns: slice, new: str, which: slice) -> ElementSet:
+    """Vanguard with other text in those columns of those lines, and right checksums."""
+    lines = VANGUARD.splitlines()[2:]
+    for number in range(2)[which]:
+        body = lines[number][: columns.start] + new + lines[number][columns.stop : 68]
+        digits = sum(int(c) if c.isdigit() else c == "-" for c in body)
+        lines[number] = body + str(digits % 10)
+    return parse("\n".join(lines), "")[0]
 
-    lines = VANGUARD.splitlines()
-    text = "\n".join([lines[1], *map(renumbered, lines[2:])])
-    assert parse(text, "")[0].catalogue == 111234
+
+def test_numbers_beyond_99999_are_alpha_5() -> None:
+    assert rewritten(slice(2, 7), "B1234", slice(0, 2)).catalogue == 111234
+
+
+@pytest.mark.parametrize(
+    ("digits", "year"), [("57", 1957), ("99", 1999), ("00", 2000), ("56", 2056)]
+)
+def test_two_digit_years_turn_in_1957(digits: str, year: int) -> None:
+    assert rewritten(slice(18, 20), digits, slice(0, 1)).epoch.year == year
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Packed messages against pyroute2's encoder, where it can say the same, and read back by our own."""
+"""Packed messages against pyroute2's encoder, where it can say the same, and read back."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def by_pyroute2(delay_ticks: int, limit: int, loss: int, rate_bytes_s: int) -> b
     message = tcmsg()
     message["header"] = {"type": 36, "flags": 0x501, "pid": 0, "sequence_number": 0}
     message["index"], message["handle"], message["parent"] = 7, 0x10000, 0xFFFFFFFF
-    options = {name: 0 for name in BASE_FIELDS} | {"delay": delay_ticks, "limit": limit}
+    options = dict.fromkeys(BASE_FIELDS, 0) | {"delay": delay_ticks, "limit": limit}
     options["loss"] = loss
     rate = {"rate": rate_bytes_s, "packet_overhead": 0, "cell_size": 0, "cell_overhead": 0}
     options["attrs"] = [["TCA_NETEM_RATE", rate]]

@@ -289,6 +289,7 @@ def test_an_unread_file_does_not_make_its_satellites_unknown(three_body_table: d
     del shell["satellite"]
     shell["elements_file"] = "missing.tle"
     put(three_body_table, "constellation.0.gsl.kind", "ka-band")
+    put(three_body_table, "isl.0", {"pattern": "pairs", "pairs": [["scs-01-a", "scs-01-b"]]})
     assert sorted(each.key for each in problems(three_body_table)) == [
         "constellation[0].elements_file",
         "constellation[0].gsl.kind",
