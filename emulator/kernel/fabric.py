@@ -141,10 +141,24 @@ class Fabric:
             for index, target in messages.read_mirred(body):
                 held["peer"][index - 1] = target - _FIRST_PORT if target != _VOID else -1
         if not self.silent:
-            up = dict(messages.read_link(body) for _, body in socket.dump(messages.dump_links()))
-            dark = [not up.get(_FIRST_PORT + port, False) for port in range(len(held))]
-            held["peer"][dark] = -1
+            flags = dict(messages.read_link(body) for _, body in socket.dump(messages.dump_links()))
+            for port in range(len(held)):
+                if not flags.get(_FIRST_PORT + port, 0) & messages.IFF_UP:
+                    held["peer"][port] = -1
         return held
+
+    def noticed(self) -> bool:
+        """Whether every node has noticed all the light that its ports now have.
+
+        The kernel works off carrier changes a hundred at a time and about once a second; until
+        then a port passes packets that no route may use.
+        """
+        lit = self.state["peer"] >= 0
+        for handle in self.nodes.values():
+            running = handle.running_ports()
+            if any(lit[port.index] and port.index not in running for port in handle.node.ports):
+                return False
+        return True
 
     def _open(self) -> NetlinkSocket:
         if self._socket is None:

@@ -19,7 +19,7 @@ RTM_NEWACTION, RTM_GETACTION = 48, 50
 NLM_F_REQUEST, NLM_F_ACK = 0x1, 0x4
 NLM_F_REPLACE, NLM_F_CREATE, NLM_F_EXCL, NLM_F_DUMP = 0x100, 0x400, 0x200, 0x300
 
-IFF_UP = 1
+IFF_UP, IFF_RUNNING = 0x1, 0x40
 TC_H_ROOT = 0xFFFFFFFF
 TC_H_CLSACT = 0xFFFFFFF1
 TC_H_CLSACT_INGRESS = 0xFFFFFFF2
@@ -260,10 +260,9 @@ def read_mirred(body: bytes) -> Iterator[tuple[int, int]]:
             yield index, target
 
 
-def read_link(body: bytes) -> tuple[int, bool]:
-    """Return (ifindex, administratively up) of a link message."""
-    ifindex, flags = struct.unpack_from("<iI", body, 4)
-    return ifindex, bool(flags & IFF_UP)
+def read_link(body: bytes) -> tuple[int, int]:
+    """Return (ifindex, flags) of a link message: IFF_UP, IFF_RUNNING and others."""
+    return struct.unpack_from("<iI", body, 4)
 
 
 def route_to(ipv4: str) -> bytes:

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from emulator.errors import KernelError
 from emulator.kernel import build, namespaces
-from emulator.kernel.messages import dump_routes, read_host_route, read_route, route_to
+from emulator.kernel.messages import (
+    IFF_RUNNING,
+    dump_links,
+    dump_routes,
+    read_host_route,
+    read_link,
+    read_route,
+    route_to,
+)
 from emulator.kernel.netlink import NetlinkSocket
 from emulator.network import Node
 
@@ -150,6 +158,12 @@ class NodeHandle:
         ifindex, _ = read_route(body)
         offset = ifindex - PORT_IFINDEX
         return self.node.ports[offset].index if 0 <= offset < len(self.node.ports) else None
+
+    def running_ports(self) -> set[int]:
+        """Indices of this node's ports that its kernel considers to have light."""
+        links = (read_link(body) for _, body in self.netlink.dump(dump_links()))
+        running = {ifindex - PORT_IFINDEX for ifindex, flags in links if flags & IFF_RUNNING}
+        return {p.index for offset, p in enumerate(self.node.ports) if offset in running}
 
     def routes(self) -> dict[str, frozenset[int]]:
         """Host routes of the node's main table, whoever wrote them, with offsets of their ports."""
