@@ -14,7 +14,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -140,7 +139,7 @@ class Session:
         try:
             with UserModeKernel(run.state_dir, memory) as kernel:
                 assert kernel.process is not None
-                ownership.write(replace(run, guest_pid=kernel.process.pid))
+                run = ownership.has_guest(run, kernel.process.pid)
                 kernel.serve()
                 code = kernel.run(
                     [*argv, *(["--hold"] if self.hold else [])],

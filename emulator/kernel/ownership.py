@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from emulator.errors import RunError
@@ -35,6 +35,7 @@ class Run:
     pid: int
     pid_started: int
     guest_pid: int = 0
+    guest_started: int = 0
 
     @property
     def state_dir(self) -> Path:
@@ -80,23 +81,33 @@ def claim(scenario: str, run_dir: Path, kernel: str, run_id: str | None = None) 
     run = Run(run_id, scenario, str(run_dir), kernel, os.getpid(), start_time(os.getpid()))
     # Daemons that drop root must be able to walk to their own folder, and to nothing else.
     state_root().mkdir(mode=0o711, parents=True, exist_ok=True)
-    run.state_dir.mkdir(mode=0o711)
-    write(run)
+    draft = state_root() / f".{run_id}"
+    draft.mkdir(mode=0o711)
+    _describe(run, draft)
+    # Appears whole: a run that is just starting must not look dead to another's clean-up.
+    draft.rename(run.state_dir)
     return run
 
 
-def write(run: Run) -> None:
-    """Write a run's description, whole or not at all."""
-    draft = run.state_dir / "run.json.new"
+def has_guest(run: Run, pid: int) -> Run:
+    """Write down that ``pid`` is the run's user-mode kernel and return the run so changed."""
+    run = replace(run, guest_pid=pid, guest_started=start_time(pid))
+    _describe(run, run.state_dir)
+    return run
+
+
+def _describe(run: Run, folder: Path) -> None:
+    """Write a run's description into ``folder``, whole or not at all."""
+    draft = folder / "run.json.new"
     draft.write_text(json.dumps(asdict(run)))
-    draft.rename(run.state_dir / "run.json")
+    draft.rename(folder / "run.json")
 
 
 def runs() -> list[Run]:
-    """All runs of this user that left state, oldest first; a folder without description counts."""
+    """All runs of this user that left state, oldest first; an unreadable description counts."""
     found = []
     root = state_root()
-    for folder in sorted(root.iterdir(), key=lambda f: f.stat().st_mtime) if root.is_dir() else []:
+    for folder in sorted(root.glob("[!.]*"), key=lambda f: f.stat().st_mtime):
         try:
             found.append(Run(**json.loads((folder / "run.json").read_text())))
         except (OSError, ValueError, TypeError):
@@ -122,7 +133,8 @@ def take_down(run: Run) -> None:
             with suppress(ProcessLookupError):
                 os.kill(run.pid, signal.SIGKILL)
             wait_for(lambda: not run.alive, _GRACE_S)
-    if run.guest_pid:
+    # Another process may have got the pid since. While any of the group lives nobody can.
+    if run.guest_pid and start_time(run.guest_pid) in (0, run.guest_started):
         kill_group(run.guest_pid)
     sweep(run)
     discard(run)

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +31,10 @@ class Worker:
         """Fork and run ``work(record)`` in the child. The caller must have no other threads."""
         self.path.touch()
         parent = os.getpid()
-        self.pid = os.fork()
+        with warnings.catch_warnings():
+            # Python 3.12 warns of threads. Ours has none; numpy's linear algebra keeps idle ones.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid = os.fork()
         if self.pid == 0:
             die_with_parent(signal.SIGKILL, parent)
             self._work(work)
