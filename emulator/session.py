@@ -194,6 +194,8 @@ def emulate(
                 try:
                     emulation.play()
                     notify({"event": "machine", **machine_facts()})
+                    if hold:
+                        notify({"event": "holding"})
                     while hold:
                         time.sleep(3600)
                 finally:
@@ -247,16 +249,21 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def add_expectations(plan: LinkPlan, records: list[dict[str, Any]]) -> None:
-    """Give every probe the round trip that geometry predicts for the moment it was sent."""
+    """Give every probe the round trip that geometry predicts for the moment it was sent.
+
+    The path is the quickest one of that moment, whatever routing chose: for neighbours their
+    link, for others the bound that routing may miss.
+    """
     from emulator.faults import Faults
     from protocols.ping import expected_rtt_ms
-    from protocols.static import quickest_path
+    from protocols.static import next_hops, walk
 
-    faults = Faults.of(plan.scenario, plan.network)
-    for each in records:
-        if "probe" in each:
-            a, b = (plan.network.node(each[end]).index for end in ("a", "b"))
-            wanted = plan.at(plan.step_of(each["t_s"]))
-            state = faults.lay_over(wanted, plan.dark(), each["t_s"])
-            path = quickest_path(plan.network, state, a, b)
-            each["expected_ms"] = expected_rtt_ms(plan, path, each["t_s"]) if path else None
+    faults, shown, state, hops = Faults.of(plan.scenario, plan.network), None, plan.dark(), None
+    probes = [each for each in records if "probe" in each]
+    for each in sorted(probes, key=lambda probe: probe["t_s"]):
+        t_s, step = each["t_s"], plan.step_of(each["t_s"])
+        if (now := (step, faults.broken(t_s))) != shown:
+            shown, state = now, faults.lay_over(plan.at(step), plan.dark(), t_s)
+            hops = next_hops(plan.network, state)
+        path = walk(hops, *(plan.network.node(each[end]).index for end in ("a", "b")))
+        each["expected_ms"] = expected_rtt_ms(plan, state, path, t_s) if path else None

@@ -62,6 +62,8 @@ def event_text(event: dict[str, Any]) -> str:
             )
         case "up":
             return f"up: run {event['run']}"
+        case "holding":
+            return "the plan has ended: the sky stands still until `lasermesh down`"
         case "fault":
             return f"{event['t_s']:7.1f} s  {event['action']}: {' '.join(event['target'])}"
         case _:

@@ -25,7 +25,7 @@ from emulator.scenario import OffloadWorkload
 from emulator.units import NS_PER_S
 from protocols.base import Nodes, Record
 from protocols.objects import Received, Receiver, make_object, send_object
-from protocols.static import quickest_path
+from protocols.static import next_hops, walk
 
 _RETRY_S = 0.1
 _SETTLE_S = 0.01
@@ -131,11 +131,13 @@ class Offload:
 
     def light_time_s(self, now_s: float) -> np.ndarray:
         """One-way delay from the source to every satellite over lasers alone, inf where none."""
+        state = self.state(now_s)
+        hops = next_hops(self.network, state)
         delay_s = np.full(len(self.network.nodes), np.inf)
         for node in self.network.satellites.tolist():
-            path = self.path(self.source, node, now_s)
+            path = walk(hops, self.source, node)
             if path and all(self.network.nodes[hop].kind == "satellite" for hop in path):
-                delay_s[node] = self.propagation_s(path, now_s)
+                delay_s[node] = self.propagation_s(path, state)
         return delay_s
 
     def state(self, now_s: float) -> np.ndarray:
@@ -145,12 +147,11 @@ class Offload:
 
     def path(self, a: int, b: int, now_s: float) -> list[int]:
         """Nodes of the quickest path from a to b at ``now_s``, [] where there is none."""
-        return quickest_path(self.network, self.state(now_s), a, b)
+        return walk(next_hops(self.network, self.state(now_s)), a, b)
 
-    def propagation_s(self, path: list[int], now_s: float) -> float:
-        """One-way light time along ``path`` at ``now_s``."""
-        state, node = self.state(now_s), self.network.port_node
-        total_ns = 0
+    def propagation_s(self, path: list[int], state: np.ndarray) -> float:
+        """One-way light time along ``path`` in ``state``."""
+        node, total_ns = self.network.port_node, 0
         for a, b in itertools.pairwise(path):
             arriving = np.flatnonzero((node == b) & (state["peer"] >= 0))
             total_ns += min(
@@ -317,7 +318,7 @@ class _Attempt:
         got: Received = await arrived
         path = self.walked(source, destination, got.last_byte_s, port)
         timeline.transmit += got.last_byte_s - got.first_byte_s
-        timeline.propagate += self.work.propagation_s(path, got.last_byte_s)
+        timeline.propagate += self.work.propagation_s(path, self.work.state(got.last_byte_s))
         timeline.path.extend(self.name(hop) for hop in path[1:])
         self.record(
             {

@@ -16,6 +16,7 @@ from emulator.clock import Clock
 from emulator.faults import Faults
 from emulator.linkplan import LinkPlan
 from emulator.scenario import PingWorkload
+from emulator.units import C_KM_S
 from protocols.base import Nodes, Record
 
 PAYLOAD_BYTES = 56
@@ -132,15 +133,13 @@ class Ping:
         )
 
 
-def expected_rtt_ms(plan: LinkPlan, path: list[int], t_s: float) -> float:
+def expected_rtt_ms(plan: LinkPlan, state: np.ndarray, path: list[int], t_s: float) -> float:
     """Twice (range/c + serialisation) over a path of nodes, by geometry at ``t_s`` itself.
 
-    Not at the step before: how far the step lags behind the orbit is part of the error.
+    Not at the step before, whose ``state`` (PORT_STATE) gives the rates: how far the step lags
+    behind the orbit is part of the error.
     """
-    from emulator.units import C_KM_S
-
     position_km = plan.ephemeris.positions_km(np.array([t_s]))[:, 0]
-    state = plan.at(plan.step_of(t_s))
     node = plan.network.port_node
     one_way_s = 0.0
     for a, b in itertools.pairwise(path):

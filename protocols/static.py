@@ -57,9 +57,8 @@ def _first_steps(before: np.ndarray) -> np.ndarray:
         step[onward] = previous[onward]
 
 
-def quickest_path(network: Network, state: np.ndarray, a: int, b: int) -> list[int]:
-    """Return the nodes of the quickest path from a to b, [] where there is none."""
-    hops = next_hops(network, state)
+def walk(hops: np.ndarray, a: int, b: int) -> list[int]:
+    """Return the path from a to b through :func:`next_hops`, [] where there is none."""
     path = [a]
     while path[-1] != b:
         step = int(hops[path[-1], b])

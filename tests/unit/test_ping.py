@@ -38,7 +38,9 @@ def test_expected_rtt_is_twice_range_over_c_and_serialisation() -> None:
     a, f = (plan.network.node(f"scs-01-{x}").index for x in "af")
     at = plan.ephemeris.positions_km(np.array([7.25]))[:, 0]
     due_ms = 2e3 * (np.linalg.norm(at[a] - at[f]) / C_KM_S + WIRE_BYTES * 8 / 1e8)
-    assert expected_rtt_ms(plan, [a, f], 7.25) == pytest.approx(due_ms, abs=ONE_NANOSECOND_MS)
+    assert expected_rtt_ms(plan, plan.at(7), [a, f], 7.25) == pytest.approx(
+        due_ms, abs=ONE_NANOSECOND_MS
+    )
 
 
 def test_default_pairs_are_the_laser_neighbours() -> None:
