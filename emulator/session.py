@@ -21,7 +21,7 @@ from typing import Any, Literal
 from emulator import record
 from emulator.errors import CapabilityError, LasermeshError, RunError
 from emulator.kernel import ownership, probe
-from emulator.kernel.frames import Kind
+from emulator.kernel.tunnel import Kind
 from emulator.kernel.usermode import UserModeKernel
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario

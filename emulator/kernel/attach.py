@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emulator.errors import RunError
-from emulator.kernel.frames import Frame, FrameReader, Kind, frame
+from emulator.kernel.tunnel import Frame, FrameReader, Kind, frame
 from emulator.kernel.usermode import request
 
 

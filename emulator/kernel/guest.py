@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from emulator.kernel.frames import Frame, FrameReader, Kind, frame
+from emulator.kernel.tunnel import Frame, FrameReader, Kind, frame
 from emulator.kernel.namespaces import mount
 
 SERIAL = "/dev/ttyS0"

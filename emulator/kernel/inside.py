@@ -13,7 +13,7 @@ from pathlib import Path
 
 from emulator.errors import LasermeshError
 from emulator.kernel import probe
-from emulator.kernel.frames import Kind
+from emulator.kernel.tunnel import Kind
 from emulator.kernel.usermode import KERNEL_MARK, UserModeKernel
 
 MEMORY_MB = 6144

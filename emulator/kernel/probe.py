@@ -10,7 +10,6 @@ from emulator.errors import KernelError
 from emulator.kernel import build, messages, namespaces
 from emulator.kernel.netlink import NetlinkSocket
 
-FRR_DIR = Path("/usr/lib/frr")
 UML_BINARY = "linux.uml"
 UML_MODULES = Path("/usr/lib/uml/modules")
 
@@ -81,9 +80,3 @@ def user_mode_kernel() -> str:
     if struct.calcsize("P") != 8:
         return "needs a 64-bit machine"
     return ""
-
-
-def frr() -> str:
-    """Return '' where FRR's daemons are installed, else what is missing."""
-    missing = [name for name in ("zebra", "ospfd") if not (FRR_DIR / name).exists()]
-    return f"no {' and '.join(missing)} in {FRR_DIR}" if missing else ""

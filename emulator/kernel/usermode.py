@@ -1,7 +1,7 @@
 """Debian's user-mode kernel as a place to run commands: boot, tunnel, sessions, power off.
 
 The kernel is one process of the host (plus helpers in its process group), needs no root, and
-sees the host's files. Commands in it are sessions over a serial line (``frames.py``); other
+sees the host's files. Commands in it are sessions over a serial line (``tunnel.py``); other
 processes of the same user reach it by the UNIX socket that :meth:`UserModeKernel.serve` opens.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.errors import CapabilityError, KernelError
-from emulator.kernel.frames import Frame, FrameReader, Kind, frame
+from emulator.kernel.tunnel import Frame, FrameReader, Kind, frame
 from emulator.kernel.parentage import die_with_parent
 from emulator.kernel.probe import UML_BINARY, user_mode_kernel
 

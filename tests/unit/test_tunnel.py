@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.kernel.frames import MAX_PAYLOAD, Frame, FrameReader, Kind, frame
+from emulator.kernel.tunnel import MAX_PAYLOAD, Frame, FrameReader, Kind, frame
 
 frames = st.lists(
     st.builds(Frame, st.integers(0, 65535), st.sampled_from(Kind), st.binary(max_size=300)),
