@@ -20,8 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from emulator.kernel.tunnel import Frame, FrameReader, Kind, frame
 from emulator.kernel.namespaces import mount
+from emulator.kernel.tunnel import Frame, FrameReader, Kind, frame
 
 SERIAL = "/dev/ttyS0"
 MODULES = (

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from emulator.errors import CapabilityError, KernelError
-from emulator.kernel.tunnel import Frame, FrameReader, Kind, frame
 from emulator.kernel.parentage import die_with_parent
 from emulator.kernel.probe import UML_BINARY, user_mode_kernel
+from emulator.kernel.tunnel import Frame, FrameReader, Kind, frame
 
 BOOT_DEADLINE_S = 60.0
 KERNEL_MARK = "LASERMESH_KERNEL"
