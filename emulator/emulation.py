@@ -132,7 +132,9 @@ class Emulation:
         undo.callback(self.routing.stop)
         began = self.clock.now()
         self.routing.start()
-        self.tell("routing started", protocol=word, seconds=self.clock.now() - began)
+        seconds = self.clock.now() - began
+        version = self.routing.version()
+        self.tell("routing started", protocol=word, version=version, seconds=seconds)
         began = self.clock.now()
         self.routing.step(self.player.state)
         self.routing.converge(self.player.state, self.scenario.routing.converge_s)

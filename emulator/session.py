@@ -116,11 +116,13 @@ class Session:
         return summary
 
     def _write_machine(self, load_before: tuple[float, float, float]) -> None:
-        facts = [e for e in self.recorder.events if e.get("event") == "machine"]
+        facts = self.recorder.named("machine")
+        routing = self.recorder.named("routing started")
         record.write_machine(
             self.run_dir,
             {
                 "kernel_release": facts[-1]["release"] if facts else None,
+                "routing": routing[-1]["version"] if routing else None,
                 "began": self.began.isoformat(timespec="seconds"),
                 "ended": datetime.now(UTC).isoformat(timespec="seconds"),
                 "cores": os.cpu_count(),

@@ -26,6 +26,11 @@ class Routing(Protocol):
         """Return '' where this machine can run it, else what it lacks and how to get it."""
         ...
 
+    @staticmethod
+    def version() -> str:
+        """Return what machine.json says was run, '' where there is no program."""
+        ...
+
     def start(self) -> None:
         """Start daemons, if any. Raises DaemonError naming the node whose daemon is not up."""
         ...

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -97,6 +98,12 @@ class FrrOspf:
         if not lacking:
             return ""
         return f"FRR's {' and '.join(lacking)} not found in {FRR_DIR}: apt-get install frr"
+
+    @staticmethod
+    def version() -> str:
+        """Return what zebra says of itself."""
+        said = subprocess.run([FRR_DIR / "zebra", "-v"], capture_output=True, text=True, check=True)
+        return "FRR " + said.stdout.split("\n", 1)[0].rpartition(" ")[2]
 
     def start(self) -> None:
         """Start all zebras, wait until each listens, then all ospfds."""

@@ -115,6 +115,11 @@ class Static:
         """Nothing is needed."""
         return ""
 
+    @staticmethod
+    def version() -> str:
+        """No program is run."""
+        return ""
+
     def start(self) -> None:
         """Nothing to start."""
 

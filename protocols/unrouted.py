@@ -20,6 +20,11 @@ class Unrouted:
         """Nothing is needed."""
         return ""
 
+    @staticmethod
+    def version() -> str:
+        """No program is run."""
+        return ""
+
     def start(self) -> None:
         """Nothing to start."""
 
