@@ -26,7 +26,7 @@ class _Commands(click.Group):
             click.echo(str(error), err=True)
             context.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("interrupted; everything of the run has been removed", err=True)
+            click.echo("interrupted; nothing of a run is left", err=True)
             context.exit(130)
         except BrokenPipeError:
             # Whoever read our output has gone; say nothing, also not when Python closes stdout.

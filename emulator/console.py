@@ -255,10 +255,18 @@ def _detach(
             raise RunError(f"it did not come up:\n{log.read_text()}")
         return b"\nup: " in log.read_bytes()
 
-    if not ownership.wait_for(ready, _UP_DEADLINE_S):
+    try:
+        up_in_time = ownership.wait_for(ready, _UP_DEADLINE_S)
+    except KeyboardInterrupt:
+        child.terminate()
+        child.wait()
+        raise
+    if not up_in_time:
         child.terminate()
         raise RunError(f"it was not up within {_UP_DEADLINE_S:.0f} s; see {log}")
-    run = next(run for run in ownership.runs() if run.pid == child.pid)
+    run = next((run for run in ownership.runs() if run.pid == child.pid), None)
+    if run is None:
+        raise RunError(f"it was up and has ended; see {log}")
     _out.print(f"run {run.run_id} ({run.scenario}) is up. Take it down: lasermesh down")
 
 

@@ -5,6 +5,8 @@ this code runs (the host, or inside the user-mode kernel) makes no difference to
 """
 
 import os
+import resource
+import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -71,6 +73,9 @@ class Emulation:
                 f"this kernel cannot carry an emulation: {'; '.join(sorted(reasons))}. "
                 "See `lasermesh doctor`."
             )
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft < hard:  # a socket a node, and one more for each workload
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         with ExitStack() as undo:
             self._claim(undo)
             self._build(undo)
@@ -95,6 +100,8 @@ class Emulation:
         name = self.scenario.scenario.name
         self.run = ownership.claim(name, run_dir, "host", self.run_id)
         undo.callback(ownership.discard, self.run)
+        if self.run_dir:
+            undo.callback(_keep_logs, self.run.state_dir, self.run_dir / "logs")
 
     def _build(self, undo: ExitStack) -> None:
         network = self.plan.network
@@ -206,16 +213,28 @@ class Emulation:
 def interruptible() -> Iterator[None]:
     """Turn SIGTERM and SIGHUP into KeyboardInterrupt, so that ``finally`` and ExitStack run."""
 
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
     def interrupt(number: int, _: object) -> None:
+        for kind in kinds:  # an impatient second one must not cut the undoing short
+            signal.signal(kind, signal.SIG_IGN)
         raise KeyboardInterrupt(signal.Signals(number).name)
 
-    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {kind: signal.signal(kind, interrupt) for kind in kinds}
     try:
         yield
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
+
+
+def _keep_logs(state_dir: Path, logs: Path) -> None:
+    """Copy configurations and logs of every node out of the state folder before it goes."""
+    for path in state_dir.glob("*/*"):
+        if path.suffix in (".conf", ".log", ".out") and path.stat().st_size:
+            target = logs / path.parent.name / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
 
 
 def machine_facts() -> dict[str, Any]:

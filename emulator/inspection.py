@@ -1,5 +1,6 @@
 """Desired and held: what a running emulation was told, beside what its kernel says."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from emulator.kernel.ownership import Run
 from emulator.linkplan import PORT_STATE
 from emulator.network import Network
 from emulator.scenario import Scenario
+
+_LOOKS, _SETTLE_S = 5, 0.05
+"""A drift is believed when it is seen this often, so far apart: a retune is over by then."""
 
 
 @dataclass(frozen=True)
@@ -52,4 +56,9 @@ def inspect(run: Run) -> Inspection:
     network = Network.of(scenario)
     silent = scenario.scenario.light_lost == "silent"
     fabric = Fabric(network, run.namespace, run.state_dir, silent)
-    return Inspection(network, np.load(run.state_dir / "desired.npy"), fabric.observe())
+    for _ in range(_LOOKS):
+        found = Inspection(network, np.load(run.state_dir / "desired.npy"), fabric.observe())
+        if not len(found.drifted):
+            break
+        time.sleep(_SETTLE_S)
+    return found

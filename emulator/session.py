@@ -9,7 +9,6 @@ user-mode kernel they are JSON lines on standard output.
 
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -193,15 +192,12 @@ def emulate(
         try:
             with emulation:
                 notify({"event": "up", "run": emulation.run.run_id})
-                try:
-                    emulation.play()
-                    notify({"event": "machine", **machine_facts()})
-                    if hold:
-                        notify({"event": "holding"})
-                    while hold:
-                        time.sleep(3600)
-                finally:
-                    keep_logs(emulation.run.state_dir, run_dir / "logs")
+                emulation.play()
+                notify({"event": "machine", **machine_facts()})
+                if hold:
+                    notify({"event": "holding"})
+                while hold:
+                    time.sleep(3600)
         except KeyboardInterrupt:
             if not hold:
                 raise
@@ -234,15 +230,6 @@ def _rebuilt(failed: dict[str, str]) -> LasermeshError:
 
     kind = getattr(errors, failed["kind"], LasermeshError)
     return kind(failed["message"]) if kind is not errors.ScenarioError else RunError(str(failed))
-
-
-def keep_logs(state_dir: Path, logs: Path) -> None:
-    """Copy configurations and logs of every node out of the state folder before it goes."""
-    for path in state_dir.glob("*/*"):
-        if path.suffix in (".conf", ".log", ".out") and path.stat().st_size:
-            target = logs / path.parent.name / path.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:

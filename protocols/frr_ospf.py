@@ -116,6 +116,8 @@ class FrrOspf:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "zebra.conf").write_text(zebra_conf(handle.node))
             (folder / "ospfd.conf").write_text(ospfd_conf(handle.node, self.routing))
+            for path in (folder, *folder.glob("*.conf")):  # whatever the umask: frr must read them
+                path.chmod(0o755 if path.is_dir() else 0o644)
             sockets = FRR_RUN / handle.namespace
             handle.own(sockets)
             sockets.mkdir(parents=True, exist_ok=True)

@@ -31,10 +31,14 @@ MakeSocket = Callable[[int, int], socket.socket]
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """When the first and the last byte of an object arrived, and whether the hash is equal."""
+    """When the first and the last byte of an object arrived, and whether the hash is equal.
+
+    ``transmit_s`` is the time during which bytes came: pauses between connections do not count.
+    """
 
     first_byte_s: float
     last_byte_s: float
+    transmit_s: float
     verified: bool
 
 
@@ -45,7 +49,13 @@ def make_object(seed: int, name: str, size: int) -> bytes:
 
 
 async def send_object(
-    make_socket: MakeSocket, address: str, name: str, content: bytes, device: str = ""
+    make_socket: MakeSocket,
+    address: str,
+    name: str,
+    content: bytes,
+    *,
+    device: str = "",
+    port: int = PORT,
 ) -> None:
     """Send ``content`` to the receiver at ``address``, from where an earlier attempt ended.
 
@@ -63,7 +73,7 @@ async def send_object(
         if device:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         async with asyncio.timeout(_CONNECT_S):
-            await loop.sock_connect(connection, (address, PORT))
+            await loop.sock_connect(connection, (address, port))
         header = json.dumps(
             {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         ).encode()
@@ -90,8 +100,11 @@ async def _read(connection: socket.socket, size: int) -> bytes:
 class Receiver:
     """Listens in one node and keeps what has arrived, also of objects broken off."""
 
-    def __init__(self, make_socket: MakeSocket, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self, make_socket: MakeSocket, now_s: Callable[[], float], port: int = PORT
+    ) -> None:
         self._now_s = now_s
+        self._transmit_s: dict[str, float] = {}
         self._held: dict[str, bytearray] = {}
         self._first_byte_s: dict[str, float] = {}
         self._latest: dict[str, socket.socket] = {}
@@ -99,7 +112,7 @@ class Receiver:
         self._listener = make_socket(socket.AF_INET, socket.SOCK_STREAM)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.setblocking(False)
-        self._listener.bind(("", PORT))
+        self._listener.bind(("", port))
         self._listener.listen()
 
     def expect(self, name: str) -> "asyncio.Future[Received]":
@@ -135,17 +148,22 @@ class Receiver:
         held = self._held.setdefault(name, bytearray())
         self._latest[name] = connection
         await loop.sock_sendall(connection, struct.pack("!Q", len(held)))
+        before_s = last_byte_s = None
         while len(held) < size:
             data = await loop.sock_recv(connection, min(_CHUNK_BYTES, size - len(held)))
             if not data or self._latest[name] is not connection:
                 raise ConnectionError("connection closed, or resumed by a later one")
-            self._first_byte_s.setdefault(name, self._now_s())
+            last_byte_s = self._now_s()
+            self._first_byte_s.setdefault(name, last_byte_s)
+            came_s = last_byte_s - (last_byte_s if before_s is None else before_s)
+            self._transmit_s[name] = self._transmit_s.get(name, 0.0) + came_s
+            before_s = last_byte_s
             held += data
-        last_byte_s = self._now_s()
         verified = hashlib.sha256(held).hexdigest() == header["sha256"]
         if not verified:
             held.clear()  # begin again: a damaged object is never resumed
         await loop.sock_sendall(connection, b"\x01" if verified else b"\x00")
         arrived = self.expect(name)
         if verified and not arrived.done():
-            arrived.set_result(Received(self._first_byte_s[name], last_byte_s, True))
+            first_s, transmit_s = self._first_byte_s[name], self._transmit_s[name]
+            arrived.set_result(Received(first_s, last_byte_s or self._now_s(), transmit_s, True))

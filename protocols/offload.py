@@ -24,7 +24,7 @@ from emulator.linkplan import LinkPlan
 from emulator.scenario import OffloadWorkload
 from emulator.units import NS_PER_S
 from protocols.base import Nodes, Record
-from protocols.objects import Received, Receiver, make_object, send_object
+from protocols.objects import PORT, Received, Receiver, make_object, send_object
 from protocols.static import next_hops, walk
 
 _RETRY_S = 0.1
@@ -73,6 +73,9 @@ class Offload:
         self.plan = plan
         self.network = plan.network
         self.faults = Faults.of(plan.scenario, plan.network)
+        # Workloads are processes of their own, so each listens at a port of its own.
+        number = next((n for n, each in enumerate(plan.scenario.workload) if each is spec), 0)
+        self.tcp_port = PORT + number
         self.source = plan.network.node(spec.source).index
         scale = plan.scenario.scenario.rate_scale
         self.object_bytes = max(1, round(spec.object_bytes / scale))
@@ -182,7 +185,7 @@ class _Attempt:
         """Open a receiver in every node, then let the strategies run until the scenario ends."""
         work = self.work
         for index, handle in self.handles.items():
-            self.receivers[index] = Receiver(handle.socket, self.now_s)
+            self.receivers[index] = Receiver(handle.socket, self.now_s, work.tcp_port)
         serving = [asyncio.create_task(each.serve()) for each in self.receivers.values()]
         end_s = work.plan.scenario.scenario.duration_s
         await self.sleep_until(work.spec.capture_s)
@@ -303,7 +306,7 @@ class _Attempt:
 
         With ``port`` it leaves by that radio, else by whichever port routing says.
         """
-        network = self.work.network
+        work, network = self.work, self.work.network
         address, device = network.nodes[destination].ipv4, network.ports[port].name
         key = f"{name}-{size}"
         content = make_object(self.work.plan.scenario.scenario.seed, key, size)
@@ -312,12 +315,19 @@ class _Attempt:
         while not arrived.done():
             try:
                 make_socket = self.handles[source].socket
-                await send_object(make_socket, address, key, content, device if port >= 0 else "")
+                await send_object(
+                    make_socket,
+                    address,
+                    key,
+                    content,
+                    device=device if port >= 0 else "",
+                    port=work.tcp_port,
+                )
             except (OSError, TimeoutError):
                 await asyncio.sleep(_RETRY_S)
         got: Received = await arrived
         path = self.walked(source, destination, got.last_byte_s, port)
-        timeline.transmit += got.last_byte_s - got.first_byte_s
+        timeline.transmit += got.transmit_s
         timeline.propagate += self.work.propagation_s(path, self.work.state(got.last_byte_s))
         timeline.path.extend(self.name(hop) for hop in path[1:])
         self.record(

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emulator.errors import RunError
-from emulator.kernel.tunnel import Frame, FrameReader, Kind, frame
+from emulator.kernel.tunnel import MAX_PAYLOAD, Frame, FrameReader, Kind, frame
 from emulator.kernel.usermode import request
 
 
@@ -28,18 +28,19 @@ def attach(tunnel: Path, argv: Sequence[str]) -> int:
             connection.connect(str(tunnel))
         except OSError as error:
             raise RunError(f"cannot reach the run at {tunnel}: {error.strerror}") from None
-        connection.sendall(frame(1, Kind.OPEN, request(argv, terminal)).encode())
+        opening = frame(1, Kind.OPEN, request(argv, terminal))
+        if len(opening.payload) > MAX_PAYLOAD:
+            raise RunError("the command line and environment are too long for the tunnel (1 MiB)")
+        connection.sendall(opening.encode())
         with _forwarding(connection, terminal):
             return _pump(connection)
 
 
 def _pump(connection: socket.socket) -> int:
-    reader, selector = FrameReader(), selectors.DefaultSelector()
+    # Not epoll, which takes no plain files, and standard input may be one.
+    reader, selector = FrameReader(), selectors.PollSelector()
     selector.register(connection, selectors.EVENT_READ)
-    try:
-        selector.register(0, selectors.EVENT_READ)
-    except PermissionError:  # a plain file: always ready, so not for epoll
-        _send_file(connection)
+    selector.register(0, selectors.EVENT_READ)
     while True:
         for key, _ in selector.select():
             if key.fd == 0:
@@ -56,12 +57,6 @@ def _pump(connection: socket.socket) -> int:
                 if each.kind is Kind.EXIT:
                     return int(each.value)
                 os.write(1 if each.kind is Kind.STDOUT else 2, each.payload)
-
-
-def _send_file(connection: socket.socket) -> None:
-    while data := os.read(0, 32768):
-        connection.sendall(Frame(1, Kind.STDIN, data).encode())
-    connection.sendall(Frame(1, Kind.STDIN_END).encode())
 
 
 @contextmanager

@@ -35,6 +35,8 @@ MODULES = (
 _SYS_FINIT_MODULE = 313
 _RB_POWER_OFF = 0x4321FEDC
 _EEXIST = 17
+_LAST_READS = 8
+"""How often an ended command's streams are read once more: 256 kB, what pipes hold and more."""
 
 
 def main() -> None:
@@ -111,20 +113,24 @@ class Server:
         """Serve until the host says POWER_OFF or hangs up."""
         self.send(Frame(0, Kind.READY))
         while True:
-            for key, _ in self.selector.select():
+            for key, events in self.selector.select():
                 if key.data == "reap":
                     os.read(key.fd, 4096)
                 elif key.data is None:
                     data = os.read(self.serial, 65536)
                     if not data:
                         return
+                    self.send(frame(0, Kind.CREDIT, len(data)))
                     for each in self.reader.feed(data):
                         if each.kind is Kind.POWER_OFF:
                             return
                         self.handle(each)
                 else:
                     session, kind = key.data
-                    self.forward(session, kind, key.fd)
+                    if events & selectors.EVENT_WRITE:
+                        self.feed(session)
+                    if events & selectors.EVENT_READ:
+                        self.forward(session, kind, key.fd)
             self.reap()
 
     def send(self, each: Frame) -> None:
@@ -146,19 +152,44 @@ class Server:
             return
         match each.kind:
             case Kind.STDIN:
-                session.write(each.payload)
+                session.unread += each.payload
+                self.feed(session)
             case Kind.STDIN_END:
-                session.end_input()
+                session.ending = True
+                self.feed(session)
             case Kind.SIGNAL:
                 with suppress(ProcessLookupError):
                     os.killpg(session.pid, int(each.value))
             case Kind.WINDOW:
                 session.resize(*each.value)
 
+    def feed(self, session: "Session") -> None:
+        """Pass on what a command will take of its standard input, and wait for it to take more."""
+        session.write()
+        self.watch_input(session)
+        if session.ending and not session.unread:
+            session.end_input()
+
+    def watch_input(self, session: "Session") -> None:
+        """Be woken when a command can take more input, as long as there is some for it."""
+        if session.input < 0:
+            return
+        wants = selectors.EVENT_WRITE if session.unread else 0
+        known = session.input in self.selector.get_map()
+        if session.terminal and known:  # one descriptor for both directions
+            events = selectors.EVENT_READ | wants
+            self.selector.modify(session.input, events, (session, Kind.STDOUT))
+        elif wants and not known:
+            self.selector.register(session.input, wants, (session, Kind.STDIN))
+        elif known and not wants:
+            self.selector.unregister(session.input)
+
     def forward(self, session: "Session", kind: Kind, fd: int) -> None:
         """Send on what a session printed; forget the stream at its end."""
         try:
             data = os.read(fd, 32768)
+        except BlockingIOError:
+            return
         except OSError:  # a pty whose last user is gone reads EIO
             data = b""
         if data:
@@ -181,12 +212,14 @@ class Server:
             # surviving grandchild keeps open does not hold the exit code back.
             for fd, kind in list(session.outputs.items()):
                 os.set_blocking(fd, False)
-                while fd in session.outputs:
-                    try:
+                for _ in range(_LAST_READS):
+                    if fd in session.outputs:
                         self.forward(session, kind, fd)
-                    except BlockingIOError:
-                        self.selector.unregister(fd)
-                        session.close_output(fd)
+                if fd in session.outputs:
+                    self.selector.unregister(fd)
+                    session.close_output(fd)
+            session.unread.clear()
+            self.watch_input(session)
             session.end_input()
             code = session.status if session.status >= 0 else 128 - session.status
             self.send(frame(session.number, Kind.EXIT, code))
@@ -199,6 +232,8 @@ class Session:
     def __init__(self, number: int, request: dict[str, Any]) -> None:
         self.number = number
         self.status: int | None = None
+        self.unread = bytearray()
+        self.ending = self.ended = False
         self.outputs: dict[int, Kind] = {}
         if request.get("tty"):
             self.pid, self.input = pty.fork()
@@ -206,6 +241,7 @@ class Session:
                 _become(request)
             self.outputs = {self.input: Kind.STDOUT}
             self.terminal = True
+            os.set_blocking(self.input, False)
             if request.get("size"):
                 self.resize(*request["size"])
             return
@@ -223,25 +259,34 @@ class Session:
         self.outputs = {ends[1][0]: Kind.STDOUT, ends[2][0]: Kind.STDERR}
         for fd in (self.input, *self.outputs):
             os.set_inheritable(fd, False)
+        os.set_blocking(self.input, False)
 
-    def write(self, data: bytes) -> None:
-        """Pass standard input on; a command that no longer reads loses it."""
-        with suppress(OSError):
-            while data:
-                data = data[os.write(self.input, data) :]
+    def write(self) -> None:
+        """Pass on as much standard input as the command takes now; one that has gone loses it."""
+        try:
+            while self.unread and self.input >= 0:
+                del self.unread[: os.write(self.input, self.unread)]
+        except BlockingIOError:
+            return
+        except OSError:
+            self.unread.clear()
 
     def end_input(self) -> None:
         """Close standard input; on a terminal that is the end-of-file character."""
-        if self.terminal:
-            self.write(b"\x04")
-        elif self.input >= 0:
+        if self.terminal and not self.ended:
+            self.unread += b"\x04"
+            self.write()
+        elif not self.terminal and self.input >= 0:
             os.close(self.input)
             self.input = -1
+        self.ended = True
 
     def close_output(self, fd: int) -> None:
         """Forget one output stream."""
         if self.outputs.pop(fd, None) is not None:
             os.close(fd)
+        if fd == self.input:
+            self.input = -1
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell a terminal session its new size."""

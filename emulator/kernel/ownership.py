@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import stat
 import tempfile
 import time
 from collections.abc import Callable
@@ -68,10 +69,10 @@ def state_root() -> Path:
 def start_time(pid: int) -> int:
     """Start time of a process in ticks since boot, 0 where there is none (proc(5), field 22)."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        line = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return 0
-    fields = stat.rpartition(")")[2].split()
+    fields = line.rpartition(")")[2].split()
     return 0 if fields[0] == "Z" else int(fields[19])
 
 
@@ -79,11 +80,18 @@ def claim(scenario: str, run_dir: Path, kernel: str, run_id: str | None = None) 
     """Create a run's state folder before anything else of it exists."""
     run_id = run_id or secrets.token_hex(3)
     run = Run(run_id, scenario, str(run_dir), kernel, os.getpid(), start_time(os.getpid()))
-    # Daemons that drop root must be able to walk to their own folder, and to nothing else.
-    state_root().mkdir(mode=0o711, parents=True, exist_ok=True)
-    draft = state_root() / f".{run_id}"
-    draft.mkdir(mode=0o711)
-    _describe(run, draft)
+    root = state_root()
+    draft = root / f".{run_id}"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _trust(root)
+        draft.mkdir()
+        # Daemons that drop root must be able to walk to their own folder, whatever the umask.
+        for folder in (root, draft):
+            folder.chmod(0o711)
+        _describe(run, draft)
+    except OSError as error:
+        raise RunError(f"cannot keep state in {root}: {error.strerror}") from None
     # Appears whole: a run that is just starting must not look dead to another's clean-up.
     draft.rename(run.state_dir)
     return run
@@ -104,15 +112,31 @@ def _describe(run: Run, folder: Path) -> None:
 
 
 def runs() -> list[Run]:
-    """All runs of this user that left state, oldest first; an unreadable description counts."""
+    """All runs of this user that left state, oldest first; an unreadable description counts.
+
+    Only folders named as a run's id are looked at: a state root may hold other things.
+    """
     found = []
     root = state_root()
-    for folder in sorted(root.glob("[!.]*"), key=lambda f: f.stat().st_mtime):
+    if root.exists():
+        _trust(root)
+    for folder in root.glob("[0-9a-f]" * 6):
         try:
             found.append(Run(**json.loads((folder / "run.json").read_text())))
         except (OSError, ValueError, TypeError):
             found.append(Run(folder.name, "unknown", "", "host", 0, 0))
-    return found
+    return sorted(found, key=lambda run: run.pid_started)
+
+
+def _trust(root: Path) -> None:
+    """Raise RunError unless ``root`` is a folder that only this user could have filled."""
+    state = root.lstat()
+    ours = stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid()
+    if not ours or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise RunError(
+            f"{root} is not a folder of this user alone: what it says of runs cannot be believed. "
+            "Remove it, or name another in LASERMESH_STATE."
+        )
 
 
 def find(run_id: str | None) -> Run:
@@ -129,7 +153,8 @@ def take_down(run: Run) -> None:
     if run.alive and run.pid != os.getpid():
         with suppress(ProcessLookupError):
             os.kill(run.pid, signal.SIGTERM)
-        if not wait_for(lambda: not run.alive, _GRACE_S):
+        # Its state folder is the last thing of a run to go; a report may still be written then.
+        if not wait_for(lambda: not (run.alive and run.state_dir.exists()), _GRACE_S):
             with suppress(ProcessLookupError):
                 os.kill(run.pid, signal.SIGKILL)
             wait_for(lambda: not run.alive, _GRACE_S)

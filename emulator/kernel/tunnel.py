@@ -19,6 +19,13 @@ MAX_PAYLOAD = 1 << 20
 """A longer frame means that the stream is out of step: nobody sends one."""
 
 
+WINDOW_BYTES = 2048
+"""Bytes that the host may send ahead of what the guest has read (it answers with CREDIT frames).
+
+The guest's serial line stalls for good when its 4 kB input queue has once been full.
+"""
+
+
 class Kind(IntEnum):
     """What a frame carries."""
 
@@ -32,6 +39,7 @@ class Kind(IntEnum):
     SIGNAL = 8
     WINDOW = 9
     POWER_OFF = 10
+    CREDIT = 11
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ sees the host's files. Commands in it are sessions over a serial line (``tunnel.
 processes of the same user reach it by the UNIX socket that :meth:`UserModeKernel.serve` opens.
 """
 
+import math
 import os
 import selectors
 import shutil
@@ -12,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,11 +24,16 @@ from typing import Any
 from emulator.errors import CapabilityError, KernelError
 from emulator.kernel.parentage import die_with_parent
 from emulator.kernel.probe import UML_BINARY, user_mode_kernel
-from emulator.kernel.tunnel import Frame, FrameReader, Kind, frame
+from emulator.kernel.tunnel import WINDOW_BYTES, Frame, FrameReader, Kind, frame
 
 BOOT_DEADLINE_S = 60.0
 KERNEL_MARK = "LASERMESH_KERNEL"
 """Set in the environment of everything that runs inside: its value is ``usermode``."""
+
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_BLOCK_BYTES = 65536
+_MOST_WAITING = 1 << 20
+"""Bytes that may wait for the guest before clients have to."""
 
 Output = Callable[[Kind, bytes], None]
 
@@ -45,6 +52,24 @@ def request(argv: Sequence[str], terminal: bool = False) -> dict[str, Any]:
     }
 
 
+def memory_folder(memory_mb: int) -> str:
+    """Where the guest's memory may live as a sparse file. Raises CapabilityError: no room.
+
+    A container's /dev/shm may be 64 MB, and running out of it kills the kernel without a word.
+    """
+    free_mb = {}
+    for folder in ("/dev/shm", tempfile.gettempdir()):
+        if os.access(folder, os.W_OK):
+            room = os.statvfs(folder)
+            free_mb[folder] = room.f_bavail * room.f_frsize >> 20
+            if free_mb[folder] > memory_mb:
+                return folder
+    raise CapabilityError(
+        f"the user-mode kernel needs {memory_mb} MB for its memory; free: {free_mb}. "
+        "Set TMPDIR to a folder with room."
+    )
+
+
 class UserModeKernel:
     """A booted user-mode kernel; use as a context manager.
 
@@ -58,6 +83,7 @@ class UserModeKernel:
         self.process: subprocess.Popen[bytes] | None = None
         self._selector = selectors.DefaultSelector()
         self._sessions: dict[int, Callable[[Frame], None]] = {}
+        self._clients: dict[int, _Stream] = {}
         self._next_session = 1
         self._ready = False
         self._listener: socket.socket | None = None
@@ -91,7 +117,7 @@ class UserModeKernel:
 
     def _boot(self) -> None:
         ours, theirs = socket.socketpair()
-        memory_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else str(self.state_dir)
+        memory_dir = memory_folder(self.memory_mb)
         with self.console.open("wb") as console, theirs:
             serial, log = theirs.fileno(), console.fileno()
             argv = [
@@ -125,7 +151,7 @@ class UserModeKernel:
                 ),
                 env={**os.environ, "TMPDIR": memory_dir},
             )
-        self._stream = _Stream(ours)
+        self._stream = _Stream(ours, WINDOW_BYTES)
         self._selector.register(ours, selectors.EVENT_READ, self._from_guest)
         deadline = time.monotonic() + BOOT_DEADLINE_S
         while not self._ready:
@@ -150,7 +176,7 @@ class UserModeKernel:
                 kill_group(self.process.pid)
             self._stream.queue(frame(number, Kind.SIGNAL, received))
 
-        before = {s: signal.signal(s, pass_on) for s in (signal.SIGINT, signal.SIGTERM)}
+        before = {s: signal.signal(s, pass_on) for s in _PASSED_ON}
         try:
             while not exited:
                 self._turn(1.0)
@@ -195,27 +221,34 @@ class UserModeKernel:
         assert self._listener is not None
         client, _ = self._listener.accept()
         stream = _Stream(client)
-        number = self._number(lambda each: self._to_client(stream, each))
+        number = self._number(lambda each: stream.queue(Frame(1, each.kind, each.payload)))
+        self._clients[number] = stream
 
         def receive() -> None:
-            for each in stream.read():
-                self._stream.queue(Frame(number, each.kind, each.payload))
+            if len(self._stream.waiting) > _MOST_WAITING:
+                return  # the guest is slower than this client: let it wait
+            try:
+                for each in stream.read():
+                    self._stream.queue(Frame(number, each.kind, each.payload))
+            except ValueError:  # not our protocol: that client's trouble, not the run's
+                stream.closed = True
             if stream.closed:
-                self._selector.unregister(client)
-                client.close()
+                self._drop(number)
                 self._stream.queue(frame(number, Kind.SIGNAL, signal.SIGHUP))
 
         self._selector.register(client, selectors.EVENT_READ, receive)
 
-    def _to_client(self, stream: "_Stream", each: Frame) -> None:
-        with suppress(OSError):
-            stream.queue(Frame(1, each.kind, each.payload))
-            stream.flush()
+    def _drop(self, number: int) -> None:
+        stream = self._clients.pop(number)
+        self._selector.unregister(stream.socket)
+        stream.socket.close()
 
     def _from_guest(self) -> None:
         for each in self._stream.read():
             if each.kind is Kind.READY:
                 self._ready = True
+            elif each.kind is Kind.CREDIT:
+                self._stream.credit += int(each.value)
             elif each.session in self._sessions:
                 self._sessions[each.session](each)
                 if each.kind is Kind.EXIT:
@@ -224,15 +257,26 @@ class UserModeKernel:
     def _turn(self, timeout_s: float) -> None:
         """Wait for something to read for up to ``timeout_s`` and deal with it."""
         self._stream.flush()
-        for key, _ in self._selector.select(0.01 if self._stream.waiting else timeout_s):
+        for number, client in list(self._clients.items()):
+            try:
+                client.flush()
+            except OSError:  # it has gone; its command is told
+                self._drop(number)
+                self._stream.queue(frame(number, Kind.SIGNAL, signal.SIGHUP))
+        waiting = self._stream.waiting or any(c.waiting for c in self._clients.values())
+        for key, _ in self._selector.select(0.01 if waiting else timeout_s):
             key.data()
 
 
 class _Stream:
-    """A socket that carries frames, with what could not be written yet."""
+    """A socket that carries frames, with what could not be written yet.
 
-    def __init__(self, end: socket.socket) -> None:
+    ``credit`` is how many bytes the other end is ready for, where it says so.
+    """
+
+    def __init__(self, end: socket.socket, credit: float = math.inf) -> None:
         self.socket = end
+        self.credit = credit
         self.socket.setblocking(False)
         self.closed = False
         self.waiting = bytearray()
@@ -256,8 +300,10 @@ class _Stream:
     def flush(self) -> None:
         """Write as much of what is waiting as the other end takes."""
         try:
-            while self.waiting:
-                del self.waiting[: self.socket.send(self.waiting)]
+            while self.waiting and self.credit > 0:
+                sent = self.socket.send(self.waiting[: int(min(self.credit, _BLOCK_BYTES))])
+                self.credit -= sent
+                del self.waiting[:sent]
         except BlockingIOError:
             return
 

@@ -62,6 +62,7 @@ def test_up_exec_inspect_down(lasermesh: Command, short: Path, environment) -> N
     assert heard.returncode == 0 and "1 received" in heard.stdout
     unknown = lasermesh("exec", "nowhere", "--", "true")
     assert unknown.returncode == 1 and "has no node 'nowhere'" in unknown.stderr
+    assert_streams_are_whole(short.parent, environment)
     table = lasermesh("inspect")
     assert table.returncode == 0 and "0 of 51 ports differ" in table.stdout
     rows = json.loads(lasermesh("inspect", "--format", "json").stdout)
@@ -71,6 +72,26 @@ def test_up_exec_inspect_down(lasermesh: Command, short: Path, environment) -> N
     assert_nothing_left(environment, spaces)
     again = lasermesh("down")
     assert again.returncode == 0 and "nothing is up" in again.stdout
+
+
+def assert_streams_are_whole(folder: Path, environment: dict[str, str]) -> None:
+    """A reader that comes late gets all; a command that reads nothing holds nobody up."""
+    big = folder / "big"
+    big.write_bytes(os.urandom(3_000_000))
+    execute = argv(["exec", "scs-01-a", "--"])
+    with big.open("rb") as stdin:
+        deaf = subprocess.Popen([*execute, "sleep", "20"], stdin=stdin, env=environment)
+    with (
+        big.open("rb") as stdin,
+        subprocess.Popen(
+            [*execute, "cat"], stdin=stdin, stdout=subprocess.PIPE, env=environment
+        ) as echo,
+    ):
+        assert echo.stdout is not None
+        assert echo.stdout.read(10) + echo.stdout.read() == big.read_bytes()
+    assert echo.returncode == 0 and deaf.poll() is None
+    deaf.terminate()
+    assert deaf.wait(20) == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -7,9 +7,13 @@ import pytest
 
 from emulator.kernel.fabric import Fabric
 from emulator.linkplan import LinkPlan
+from emulator.scenario import Scenario
 from protocols.objects import Receiver, make_object, send_object
+from protocols.offload import Offload
 from protocols.static import shortest_path_routes
 from tests.kernel.toys import Build, walker
+
+PAUSE_S = 1.0
 
 
 @pytest.fixture
@@ -57,6 +61,7 @@ def test_a_broken_transfer_resumes_where_it_ended(pair) -> None:
             await asyncio.sleep(0.01)
         first.cancel()
         held = len(receiver._held["image"])
+        await asyncio.sleep(PAUSE_S)
         sent: list[int] = []
 
         def counting(family: int, kind: int):
@@ -73,6 +78,8 @@ def test_a_broken_transfer_resumes_where_it_ended(pair) -> None:
     got, held, arrived = asyncio.run(transfer())
     assert 200_000 <= held < len(content)
     assert got.verified and arrived == content
+    # the pause belongs to waiting, not to transmitting
+    assert got.transmit_s < got.last_byte_s - got.first_byte_s - 0.9 * PAUSE_S
 
 
 def test_no_route_is_an_error_not_a_wait(pair) -> None:
@@ -85,3 +92,11 @@ def test_no_route_is_an_error_not_a_wait(pair) -> None:
 
     with pytest.raises(OSError, match="unreachable"):
         asyncio.run(transfer())
+
+
+def test_each_offload_listens_at_a_port_of_its_own() -> None:
+    preset = Scenario.load("three-body")
+    first = preset.workload[1]
+    second = first.model_copy(update={"source": "scs-01-l"})
+    plan = LinkPlan.of(preset.model_copy(update={"workload": (first, second)}))
+    assert Offload(first, plan).tcp_port != Offload(second, plan).tcp_port

@@ -71,3 +71,28 @@ def test_an_unreadable_description_is_a_dead_run(state: Path) -> None:
 def test_no_run_is_an_error_that_says_how_to_start_one() -> None:
     with pytest.raises(RunError, match="lasermesh up SCENARIO"):
         ownership.find(None)
+
+
+def test_other_things_in_a_state_root_are_not_touched(state: Path) -> None:
+    """LASERMESH_STATE=$HOME must cost nobody their files."""
+    (state / "Documents/letters").mkdir(parents=True)
+    (state / "notes.txt").touch()
+    assert ownership.runs() == [] and ownership.sweep_dead() == []
+    assert sorted(path.name for path in state.iterdir()) == ["Documents", "notes.txt"]
+
+
+def test_a_state_root_that_others_can_fill_is_not_believed(tmp_path: Path, state: Path) -> None:
+    state.mkdir()
+    state.chmod(0o777)
+    for action in (ownership.runs, lambda: ownership.claim("toy", tmp_path, "host")):
+        with pytest.raises(RunError, match="not a folder of this user alone"):
+            action()
+
+
+def test_the_newest_run_is_the_one_that_began_last(tmp_path: Path) -> None:
+    old, new = (ownership.claim(name, tmp_path, "host") for name in ("old", "new"))
+    earlier = replace(old, pid_started=old.pid_started - 1)
+    ownership._describe(earlier, old.state_dir)
+    (old.state_dir / "desired.npy").touch()
+    assert [run.scenario for run in ownership.runs()] == ["old", "new"]
+    assert new.state_dir.stat().st_mtime <= old.state_dir.stat().st_mtime
