@@ -95,9 +95,10 @@ def test_light_takes_range_over_c(build: Build, datagrams) -> None:
     port = next(p for p in a.ports if state["peer"][p.index] // 4 == 1)
     due_s = int(state["delay_ns"][port.index]) * 1e-9
     measured = [receive(sender, receiver, b.ipv4) for _ in range(11)]
-    assert 0 <= np.median(measured) - due_s < ONE_MS
-    # the first packet takes as long as any other: no ARP goes before it
-    assert measured[0] - due_s < 5 * ONE_MS
+    # the quickest of eleven: the machine may be busy, but nothing makes light early
+    assert 0 <= min(measured) - due_s < ONE_MS
+    # the first packet takes as long as any other: ARP would take two more crossings
+    assert measured[0] < 2 * due_s
 
 
 def test_silent_loss_keeps_the_carrier_and_hears_nothing(build: Build, datagrams) -> None:
