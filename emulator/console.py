@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def plan(reference: str, at: str | None, form: str, output: Path | None, passes:
         else:
             steps = range(built.steps) if t_s is None else [built.step_of(t_s)]
             rows, columns = planview.link_rows(built, steps), planview.LINK_COLUMNS
-    with output.open("w") if output else _borrowed(sys.stdout) as target:
+    with output.open("w") if output else nullcontext(sys.stdout) as target:
         if form == "json":
             json.dump(list(rows), target, indent=1)
             target.write("\n")
@@ -153,19 +154,6 @@ def plan(reference: str, at: str | None, form: str, output: Path | None, passes:
             writer.writerows(rows)
         else:
             tables.console(target).print(tables.table(rows, columns))
-
-
-class _borrowed:
-    """A context manager that leaves its stream open."""
-
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-
-    def __enter__(self) -> Any:
-        return self.stream
-
-    def __exit__(self, *_: object) -> None:
-        self.stream.flush()
 
 
 def check(references: Sequence[str]) -> int:

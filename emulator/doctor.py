@@ -41,7 +41,7 @@ def examine() -> tuple[list[Finding], str]:
         Finding("memory", *_memory()),
         Finding("packages share one folder", "yes", _package_trouble(), "install in a venv"),
     ]
-    kernel = "host" if host.complete else "" if usermode else "usermode"
+    kernel = "host" if not host.lacks else "" if usermode else "usermode"
     return findings, kernel
 
 

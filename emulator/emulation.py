@@ -1,7 +1,8 @@
 """A scenario brought to life on this kernel: fabric, routing, workloads, player, in that order.
 
-Everything that is started is undone by the same ExitStack, also on errors and signals. Where
-this code runs (the host, or inside the user-mode kernel) makes no difference to it.
+Everything that is started is undone by the same ExitStack, also on errors, and on signals within
+:func:`interruptible`. Where this code runs (the host, or inside the user-mode kernel) makes no
+difference to it.
 """
 
 import os
@@ -66,12 +67,9 @@ class Emulation:
         self._stack = ExitStack()
 
     def __enter__(self) -> "Emulation":
-        lacks = this_kernel()
-        if not lacks.complete:
-            reasons = {lacks.namespaces, lacks.veth, lacks.netem, lacks.redirect} - {""}
+        if lacks := this_kernel().lacks:
             raise CapabilityError(
-                f"this kernel cannot carry an emulation: {'; '.join(sorted(reasons))}. "
-                "See `lasermesh doctor`."
+                f"this kernel cannot carry an emulation: {lacks}. See `lasermesh doctor`."
             )
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft < hard:  # a socket a node, and one more for each workload

@@ -20,7 +20,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PrivateAttr,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -286,14 +285,6 @@ class Scenario(Section):
     routing: Routing = Routing()
     workload: tuple[Workload, ...] = ()
     event: tuple[Event, ...] = ()
-    _source: Path | None = PrivateAttr(default=None)
-
-    def __eq__(self, other: object) -> bool:
-        """Compare by content alone: where a scenario was read from does not make it another."""
-        return isinstance(other, Scenario) and dict(self) == dict(other)
-
-    def __hash__(self) -> int:
-        return hash(self.to_json())
 
     @classmethod
     def load(cls, reference: str | Path) -> "Scenario":
@@ -307,9 +298,7 @@ class Scenario(Section):
             table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         except (OSError, ValueError, RecursionError) as error:
             raise ScenarioError((_file_problem(path, _reason(error)),)) from None
-        scenario = cls.from_table(table, path)
-        scenario._source = path
-        return scenario
+        return cls.from_table(table, path)
 
     @classmethod
     def from_table(cls, table: Any, path: Path = Path("scenario")) -> "Scenario":
@@ -333,11 +322,6 @@ class Scenario(Section):
         if problems:
             raise ScenarioError(tuple(dict.fromkeys(problems)))
         return scenario
-
-    @property
-    def source(self) -> Path | None:
-        """The file this scenario was loaded from, if any."""
-        return self._source
 
     @property
     def steps(self) -> int:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from emulator import record
 from emulator.errors import CapabilityError, LasermeshError, RunError
+from emulator.faults import Faults
 from emulator.kernel import ownership, probe
 from emulator.kernel.tunnel import Kind
 from emulator.kernel.usermode import UserModeKernel
@@ -37,7 +38,7 @@ def choose_kernel(wanted: str) -> Kernel:
 
     Raises CapabilityError naming what lacks and how to get it.
     """
-    host = "" if wanted == "usermode" else _host_lacks()
+    host = "" if wanted == "usermode" else probe.this_kernel().lacks
     if wanted != "usermode" and not host:
         return "host"
     if wanted == "host":
@@ -51,12 +52,6 @@ def choose_kernel(wanted: str) -> Kernel:
         "On Debian: sudo apt-get install user-mode-linux. Elsewhere run as root with sch_netem "
         "loaded. `lasermesh doctor` tells more."
     )
-
-
-def _host_lacks() -> str:
-    found = probe.this_kernel()
-    reasons = (found.namespaces, found.veth, found.netem, found.redirect)
-    return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
 
 def memory_mb(scenario: Scenario, nodes: int) -> int:
@@ -78,7 +73,6 @@ class Session:
         self.began = datetime.now(UTC)
         self.run_dir = record.create(scenario, source, runs_root, self.began).resolve()
         self.recorder = record.Recorder(self.run_dir)
-        self.facts: dict[str, Any] = {}
 
     def run(self, watch: Watch) -> dict[str, Any]:
         """Emulate, then write tables, summary, machine facts and report; return the summary.
@@ -243,7 +237,6 @@ def add_expectations(plan: LinkPlan, records: list[dict[str, Any]]) -> None:
     The path is the quickest one of that moment, whatever routing chose: for neighbours their
     link, for others the bound that routing may miss.
     """
-    from emulator.faults import Faults
     from protocols.ping import expected_rtt_ms
     from protocols.static import next_hops, walk
 

@@ -13,6 +13,7 @@ import hashlib
 import json
 import socket
 import struct
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -104,7 +105,7 @@ class Receiver:
         self, make_socket: MakeSocket, now_s: Callable[[], float], port: int = PORT
     ) -> None:
         self._now_s = now_s
-        self._transmit_s: dict[str, float] = {}
+        self._transmit_s: defaultdict[str, float] = defaultdict(float)
         self._held: dict[str, bytearray] = {}
         self._first_byte_s: dict[str, float] = {}
         self._latest: dict[str, socket.socket] = {}
@@ -148,16 +149,16 @@ class Receiver:
         held = self._held.setdefault(name, bytearray())
         self._latest[name] = connection
         await loop.sock_sendall(connection, struct.pack("!Q", len(held)))
-        before_s = last_byte_s = None
+        last_byte_s = None
         while len(held) < size:
             data = await loop.sock_recv(connection, min(_CHUNK_BYTES, size - len(held)))
             if not data or self._latest[name] is not connection:
                 raise ConnectionError("connection closed, or resumed by a later one")
-            last_byte_s = self._now_s()
-            self._first_byte_s.setdefault(name, last_byte_s)
-            came_s = last_byte_s - (last_byte_s if before_s is None else before_s)
-            self._transmit_s[name] = self._transmit_s.get(name, 0.0) + came_s
-            before_s = last_byte_s
+            now_s = self._now_s()
+            self._first_byte_s.setdefault(name, now_s)
+            if last_byte_s is not None:  # a pause before this connection does not count
+                self._transmit_s[name] += now_s - last_byte_s
+            last_byte_s = now_s
             held += data
         verified = hashlib.sha256(held).hexdigest() == header["sha256"]
         if not verified:
@@ -166,4 +167,6 @@ class Receiver:
         arrived = self.expect(name)
         if verified and not arrived.done():
             first_s, transmit_s = self._first_byte_s[name], self._transmit_s[name]
-            arrived.set_result(Received(first_s, last_byte_s or self._now_s(), transmit_s, True))
+            arrived.set_result(
+                Received(first_s, last_byte_s or self._now_s(), transmit_s, verified)
+            )

@@ -15,6 +15,7 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -52,6 +53,8 @@ class Timeline:
     transmit: float = 0.0
     propagate: float = 0.0
     path: list[str] = field(default_factory=list)
+    verified: bool = True
+    """Whether the hash was equal at every stop so far."""
 
     def parts(self, latency_s: float) -> dict[str, float]:
         """Return the parts; ``other`` is what no single cause explains, so the sum is exact."""
@@ -87,6 +90,7 @@ class Offload:
         """Take the image, run the strategies, record flows and answers as they happen."""
         asyncio.run(_Attempt(self, nodes, clock, start, record).run())
 
+    @cached_property
     def ground_contacts(self) -> list[GroundContact]:
         """Contacts between satellites and stations, faults cut out, in order of start."""
         step_s = self.plan.step_s
@@ -114,7 +118,7 @@ class Offload:
 
     def next_contact(self, satellite: int, now_s: float) -> GroundContact | None:
         """The contact of ``satellite`` that is open at ``now_s``, or else opens first."""
-        own = [c for c in self.ground_contacts() if c.satellite == satellite and c.end_s > now_s]
+        own = [c for c in self.ground_contacts if c.satellite == satellite and c.end_s > now_s]
         return min(own, key=lambda c: max(c.start_s, now_s), default=None)
 
     def relay(self, now_s: float) -> int:
@@ -236,7 +240,7 @@ class _Attempt:
                 "object_bytes": work.spec.object_bytes,
                 "latency_s": latency_s,
                 "parts_s": timeline.parts(latency_s),
-                "verified": True,
+                "verified": timeline.verified,
                 "path": timeline.path,
                 "delivered_to": self.name(station),
             }
@@ -306,7 +310,7 @@ class _Attempt:
 
         With ``port`` it leaves by that radio, else by whichever port routing says.
         """
-        work, network = self.work, self.work.network
+        network = self.work.network
         address, device = network.nodes[destination].ipv4, network.ports[port].name
         key = f"{name}-{size}"
         content = make_object(self.work.plan.scenario.scenario.seed, key, size)
@@ -321,13 +325,14 @@ class _Attempt:
                     key,
                     content,
                     device=device if port >= 0 else "",
-                    port=work.tcp_port,
+                    port=self.work.tcp_port,
                 )
             except (OSError, TimeoutError):
                 await asyncio.sleep(_RETRY_S)
         got: Received = await arrived
         path = self.walked(source, destination, got.last_byte_s, port)
         timeline.transmit += got.transmit_s
+        timeline.verified &= got.verified
         timeline.propagate += self.work.propagation_s(path, self.work.state(got.last_byte_s))
         timeline.path.extend(self.name(hop) for hop in path[1:])
         self.record(

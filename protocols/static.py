@@ -102,13 +102,18 @@ def _ports_towards(network: Network, state: np.ndarray) -> dict[tuple[int, int],
     return towards
 
 
-class Static:
-    """Swaps every node's routes at each step of the plan."""
+class Precomputed:
+    """Base of schemes without daemons: writes what changed of ``routes`` at each step."""
 
     def __init__(self, plan: LinkPlan, nodes: Nodes) -> None:
         self.plan = plan
         self.nodes = nodes
-        self._written: Routes = {name: {} for name in nodes}
+        self.written: Routes = {name: {} for name in nodes}
+
+    @staticmethod
+    def routes(network: Network, state: np.ndarray) -> Routes:
+        """Return the routes that every node shall hold in ``state``."""
+        raise NotImplementedError
 
     @staticmethod
     def missing() -> str:
@@ -124,9 +129,9 @@ class Static:
         """Nothing to start."""
 
     def step(self, state: np.ndarray) -> None:
-        """Write what changed of the shortest paths."""
-        for name, wanted in shortest_path_routes(self.plan.network, state).items():
-            self._written[name] = self.nodes[name].replace_routes(self._written[name], wanted)
+        """Swap the tables of all nodes for those of ``state``."""
+        for name, wanted in self.routes(self.plan.network, state).items():
+            self.written[name] = self.nodes[name].replace_routes(self.written[name], wanted)
 
     def converge(self, state: np.ndarray, deadline_s: float) -> None:
         """Routes stand as soon as they are written."""
@@ -136,3 +141,9 @@ class Static:
 
     def stop(self) -> None:
         """Nothing to stop: the routes go with the namespaces."""
+
+
+class Static(Precomputed):
+    """Swaps every node's routes for the shortest paths of each step."""
+
+    routes = staticmethod(shortest_path_routes)

@@ -8,6 +8,7 @@ import ctypes
 import fcntl
 import os
 import pty
+import resource
 import selectors
 import shutil
 import signal
@@ -70,8 +71,6 @@ def _prepare() -> None:
     _load_modules(Path("/usr/lib/uml/modules", os.uname().release))
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     # Many namespaces, sockets and daemons: each costs descriptors.
-    import resource
-
     resource.setrlimit(resource.RLIMIT_NOFILE, (1 << 20, 1 << 20))
 
 
@@ -103,7 +102,7 @@ class Server:
         self.selector = selectors.DefaultSelector()
         self.sessions: dict[int, Session] = {}
         self.selector.register(self.serial, selectors.EVENT_READ, None)
-        # A closed pipe wakes the loop when any child ends.
+        # A pipe that wakes the loop when any child ends.
         wake, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)

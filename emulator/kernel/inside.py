@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
     if not argv:
         print(f"usage: python -m {__spec__.name} COMMAND [ARG]...", file=sys.stderr)
         return 2
-    if probe.this_kernel().complete:
+    if not probe.this_kernel().lacks:
         os.environ[KERNEL_MARK] = "host"
         os.execvp(argv[0], list(argv))
     try:

@@ -24,9 +24,10 @@ class Capabilities:
     redirect: str
 
     @property
-    def complete(self) -> bool:
-        """True where this kernel can carry an emulation."""
-        return not (self.namespaces or self.veth or self.netem or self.redirect)
+    def lacks(self) -> str:
+        """Why this kernel cannot carry an emulation, '' where it can."""
+        reasons = (self.namespaces, self.veth, self.netem, self.redirect)
+        return "; ".join(dict.fromkeys(filter(None, reasons)))
 
 
 def this_kernel() -> Capabilities:

@@ -16,9 +16,8 @@ from tests.kernel.toys import Build
 @pytest.fixture(scope="session", autouse=True)
 def capable() -> None:
     """Skip, with the reason, where the kernel under us cannot carry an emulation."""
-    found = probe.this_kernel()
-    if not found.complete:
-        pytest.skip(f"netem: {found.netem or 'yes'}; redirect: {found.redirect or 'yes'}")
+    if lacks := probe.this_kernel().lacks:
+        pytest.skip(lacks)
 
 
 @pytest.fixture(autouse=True)

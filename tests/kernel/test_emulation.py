@@ -76,7 +76,7 @@ def test_static_routes_follow_the_plan(build: Build) -> None:
         fabric.apply(plan.at(step))
         routing.step(plan.at(step))
         for handle in fabric.nodes.values():
-            assert set(handle.routes()) == set(routing._written[handle.name])
+            assert set(handle.routes()) == set(routing.written[handle.name])
     assert "10.0.0.15" in fabric.nodes["scs-01-f"].routes()
 
 

@@ -362,8 +362,6 @@ def test_every_preset_survives_the_way_through_json(name: str, tmp_path: Path) -
     path.write_text(scenario.to_json(), encoding="utf-8")
     again = Scenario.load(path)
     assert again == scenario
-    assert hash(again) == hash(scenario)
-    assert again.source == path != scenario.source
     assert again.to_json() == scenario.to_json()
     assert LinkPlan.of(again).digest() == LinkPlan.of(scenario).digest()
 
