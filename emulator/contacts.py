@@ -11,7 +11,8 @@ import numpy as np
 
 from emulator.ephemeris import Ephemeris
 from emulator.network import Network
-from emulator.scenario import Constellation, Isl, Scenario
+from emulator.scenario import Scenario
+from emulator.sections import Constellation, Isl
 from emulator.visibility import elevation_deg, in_sight, range_km
 from topologies import isl as patterns
 

@@ -13,7 +13,8 @@ from sgp4.api import SGP4_ERRORS, WGS72, Satrec, SatrecArray
 
 from emulator.errors import PhysicsError
 from emulator.frames import geodetic_to_itrs_km, gmst_rad, rotate_z
-from emulator.scenario import Satellite, Scenario
+from emulator.scenario import Scenario
+from emulator.sections import Satellite
 from emulator.units import DAY_S, EARTH_RADIUS_KM, J2, MU_KM3_S2
 from topologies.walker import Walker
 

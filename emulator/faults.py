@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from emulator.network import Network
-from emulator.scenario import Event, Scenario
+from emulator.scenario import Scenario
+from emulator.sections import Event
 
 
 @dataclass(frozen=True)

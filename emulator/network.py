@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from emulator.scenario import Fit, Scenario
+from emulator.scenario import Scenario
+from emulator.sections import Fit
 
 Kind = Literal["satellite", "station"]
 

@@ -1,6 +1,6 @@
 """What is wrong with a scenario, in the user's words: schema errors explained, names cross-checked.
 
-Works on plain values so that ``scenario.py`` stays the description of the file's form.
+Works on plain values so that ``sections.py`` stays the description of the file's form.
 """
 
 import difflib

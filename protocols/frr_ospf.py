@@ -22,7 +22,7 @@ import numpy as np
 from emulator.errors import DaemonError
 from emulator.linkplan import LinkPlan
 from emulator.network import Node
-from emulator.scenario import Routing as RoutingSection
+from emulator.sections import Routing as RoutingSection
 from protocols.base import Nodes
 from protocols.static import next_hops
 

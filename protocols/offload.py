@@ -22,7 +22,7 @@ import numpy as np
 from emulator.clock import Clock
 from emulator.faults import Faults
 from emulator.linkplan import LinkPlan
-from emulator.scenario import OffloadWorkload
+from emulator.sections import OffloadWorkload
 from emulator.units import NS_PER_S
 from protocols.base import Nodes, Record
 from protocols.objects import PORT, Received, Receiver, make_object, send_object

@@ -15,7 +15,7 @@ import numpy as np
 from emulator.clock import Clock
 from emulator.faults import Faults
 from emulator.linkplan import LinkPlan
-from emulator.scenario import PingWorkload
+from emulator.sections import PingWorkload
 from emulator.units import C_KM_S
 from protocols.base import Nodes, Record
 

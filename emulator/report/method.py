@@ -16,7 +16,7 @@ from emulator.report.page import (
     table,
 )
 from emulator.report.record import RunRecord
-from emulator.scenario import OffloadWorkload
+from emulator.sections import OffloadWorkload
 
 _KERNELS = {
     "host": "the Linux kernel of the host",

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from emulator.errors import RunError
 from emulator.linkplan import LinkPlan
-from emulator.scenario import OffloadWorkload, Scenario
+from emulator.scenario import Scenario
+from emulator.sections import OffloadWorkload
 
 Span = tuple[float, float]
 

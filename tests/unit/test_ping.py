@@ -6,7 +6,8 @@ from scapy.layers.inet import ICMP
 from scapy.packet import Raw
 
 from emulator.linkplan import LinkPlan
-from emulator.scenario import PingWorkload, Scenario
+from emulator.scenario import Scenario
+from emulator.sections import PingWorkload
 from emulator.units import C_KM_S
 from protocols.ping import (
     WIRE_BYTES,

@@ -11,7 +11,8 @@ from skyfield.api import EarthSatellite, Timescale, load, wgs84
 
 from emulator.ephemeris import Ephemeris
 from emulator.linkplan import LinkPlan
-from emulator.scenario import Satellite, Scenario
+from emulator.scenario import Scenario
+from emulator.sections import Satellite
 from emulator.units import DAY_S
 from emulator.visibility import elevation_deg, range_km
 

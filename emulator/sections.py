@@ -1,0 +1,261 @@
+"""The tables of a scenario file: their keys, units, bounds and defaults.
+
+Each class is one table and judges only what stands in it; ``scenario.py`` puts them together and
+``scenario_checks.py`` compares them. The docstrings under the keys go into the JSON Schema.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from topologies.walker import RAAN_SPAN_DEG, Walker, parse_notation
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("has no time zone; write it in UTC, for example 2026-08-22T12:00:00Z")
+    # The span of a TLE's two-digit year; sidereal time and SGP4 are good for all of it.
+    if not 1957 <= moment.year <= 2056:
+        raise ValueError("lies outside the years 1957 to 2056")
+    return moment.astimezone(UTC)
+
+
+def _walker_notation(text: str) -> str:
+    parse_notation(text)
+    return text
+
+
+def _from_iso(moment: object) -> object:
+    if not isinstance(moment, str):
+        return moment
+    try:
+        return datetime.fromisoformat(moment)
+    except ValueError:
+        return moment
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
+Moment = Annotated[datetime, BeforeValidator(_from_iso), AfterValidator(_in_utc)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Degrees = Annotated[float, Field(ge=0, le=360)]
+
+
+class Section(BaseModel):
+    """A table of the scenario: unknown keys, wrong types, NaN and infinity are errors."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Run(Section):
+    """``[scenario]``: what is run, when, how finely, and at which scale."""
+
+    name: Name
+    description: str = ""
+    start: Moment
+    """UTC of the first step."""
+    duration_s: Annotated[float, Field(gt=0, le=31 * 86400)]
+    step_s: Annotated[float, Field(ge=0.05, le=3600)] = 1.0
+    """Seconds between two retunes."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    rate_scale: Annotated[float, Field(ge=1)] = 1.0
+    """Every rate AND every object size is divided by this; delays and compute times are not."""
+    light_lost: Literal["carrier", "silent"] = "carrier"
+    """What a node notices when light is lost: its carrier drops, or nothing at all."""
+    grazing_height_km: Annotated[float, Field(ge=0, le=1000)] = 80.0
+    """A laser's line of sight must stay above this height."""
+    ut1_utc_s: Annotated[float, Field(ge=-0.9, le=0.9)] = 0.0
+    """UT1 - UTC at the start (IERS Bulletin A); 0 puts stations wrong by up to 42 m per 0.1 s."""
+
+
+class Terminal(Section):
+    """``[terminals.NAME]``: one kind of laser terminal or radio."""
+
+    rate_gbps: Annotated[float, Field(gt=0, le=100_000)]
+    """Line rate before scaling, each direction."""
+    max_range_km: Annotated[float, Field(gt=0, le=1e6)]
+    buffer_packets: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
+    """Packets that may wait for the line, besides those in flight."""
+    setup_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """Pointing, acquisition and tracking: from assignment to the first bit."""
+
+
+class Fit(Section):
+    """How many terminals of which kind a node carries."""
+
+    kind: str
+    count: Annotated[int, Field(ge=0, le=64)]
+
+
+class Satellite(Section):
+    """``[[constellation.satellite]]``: SGP4 mean elements as catalogued, in figures."""
+
+    name: Name
+    catalogue: Annotated[int, Field(ge=0, le=999_999_999)] = 0
+    epoch: Moment
+    mean_motion_rev_day: Annotated[float, Field(gt=0, lt=18)]
+    """Kozai mean motion, as in a TLE."""
+    eccentricity: Annotated[float, Field(ge=0, lt=1)]
+    inclination_deg: Annotated[float, Field(ge=0, le=180)]
+    raan_deg: Degrees
+    arg_perigee_deg: Degrees
+    mean_anomaly_deg: Degrees
+    bstar: float = 0.0
+
+
+class Constellation(Section):
+    """``[[constellation]]``: satellites by figures, by TLE or OMM file, or by Walker pattern."""
+
+    name: Name
+    satellite: tuple[Satellite, ...] = ()
+    elements_file: str | None = None
+    """TLE (any suffix) or OMM (.json, .csv, .xml), relative to the scenario file."""
+    walker: Annotated[str, AfterValidator(_walker_notation)] | None = None
+    """``i:T/P/F`` at epoch = start."""
+    altitude_km: Annotated[float, Field(ge=100, le=400_000)] | None = None
+    form: Literal["delta", "star"] = "delta"
+    raan_start_deg: Degrees = 0.0
+    raan_span_deg: Annotated[float, Field(gt=0, le=360)] | None = None
+    """Default 360 for delta, 180 for star."""
+    isl: Fit | None = None
+    gsl: Fit | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Constellation":
+        given = [bool(self.satellite), self.elements_file is not None, self.walker is not None]
+        if sum(given) != 1:
+            raise ValueError("needs exactly one of satellite, elements_file and walker")
+        if (self.walker is None) != (self.altitude_km is None):
+            raise ValueError("walker and altitude_km belong together")
+        return self
+
+    def walker_pattern(self) -> Walker | None:
+        """Return the Walker pattern in figures, or None for catalogued satellites."""
+        if self.walker is None or self.altitude_km is None:
+            return None
+        inclination_deg, total, planes, phasing = parse_notation(self.walker)
+        return Walker(
+            inclination_deg=inclination_deg,
+            total=total,
+            planes=planes,
+            phasing=phasing,
+            altitude_km=self.altitude_km,
+            raan_start_deg=self.raan_start_deg,
+            raan_span_deg=self.raan_span_deg or RAAN_SPAN_DEG[self.form],
+        )
+
+    def node_names(self) -> list[str]:
+        """Return the names of the satellites in order."""
+        pattern = self.walker_pattern()
+        return pattern.names(self.name) if pattern else [each.name for each in self.satellite]
+
+
+class Isl(Section):
+    """``[[isl]]``: which satellites may link by laser."""
+
+    pattern: Literal["ring", "grid", "nearest", "visible", "pairs"]
+    constellations: tuple[str, ...] = ()
+    """Default: all. Not for ``pairs``, which name their satellites."""
+    k: Annotated[int, Field(ge=1, le=64)] = 2
+    """For ``nearest``: how many neighbours each satellite asks for."""
+    pairs: tuple[tuple[str, str], ...] = ()
+
+
+class Station(Section):
+    """``[[ground.station]]``: WGS-84 position, minimum elevation and antennas."""
+
+    name: Name
+    latitude_deg: Annotated[float, Field(ge=-90, le=90)]
+    longitude_deg: Annotated[float, Field(ge=-180, le=360)]
+    altitude_m: Annotated[float, Field(ge=-500, le=10_000)] = 0.0
+    min_elevation_deg: Annotated[float, Field(ge=0, lt=90)] = 10.0
+    antennas: Fit
+
+
+class Ground(Section):
+    """``[ground]``: the stations and the rule by which antennas choose satellites."""
+
+    selection: Literal["highest-elevation", "longest-remaining"] = "highest-elevation"
+    station: tuple[Station, ...] = ()
+
+
+class Routing(Section):
+    """``[routing]``: the protocol by one word, and the timers of those that have any."""
+
+    protocol: str = "frr-ospf"
+    hello_s: Annotated[int, Field(ge=1, le=255)] = 1
+    dead_s: Annotated[int, Field(ge=2, le=65535)] = 4
+    isl_cost: Annotated[int, Field(ge=1, le=65535)] = 10
+    gsl_cost: Annotated[int, Field(ge=1, le=65535)] = 1000
+    """High: a ground station is where traffic ends, not a way between satellites."""
+    converge_s: Annotated[float, Field(gt=0, le=600)] = 60.0
+    """How long daemons may take to come up and agree before the run starts."""
+
+    @model_validator(mode="after")
+    def _dead_after_hello(self) -> "Routing":
+        if self.dead_s <= self.hello_s:
+            raise ValueError("dead_s must be greater than hello_s, or every neighbour flaps")
+        return self
+
+
+class PingWorkload(Section):
+    """``[[workload]] kind = "ping"``: round trips at fixed spacing, by pairs or all neighbours."""
+
+    kind: Literal["ping"]
+    pairs: tuple[tuple[str, str], ...] = ()
+    """Default: every pair of laser neighbours, while it is linked."""
+    interval_s: Annotated[float, Field(ge=0.01, le=3600)] = 1.0
+
+
+class OffloadWorkload(Section):
+    """``[[workload]] kind = "offload"``: one image, its answer on the ground by each strategy."""
+
+    kind: Literal["offload"]
+    source: str
+    """The satellite that takes the image."""
+    capture_s: NotNegative = 10.0
+    """When the image is complete, seconds after the start."""
+    object_bytes: Annotated[int, Field(gt=0, le=10**15)]
+    """Size of the raw image before scaling."""
+    result_bytes: Annotated[int, Field(gt=0, le=10**15)]
+    """Size of the answer before scaling."""
+    operations: Annotated[float, Field(gt=0)]
+    """Operations that turn the image into the answer."""
+    strategies: Annotated[tuple[Literal["raw", "onboard", "laser"], ...], Field(min_length=1)] = (
+        "raw",
+        "onboard",
+        "laser",
+    )
+    onboard_tops: Positive
+    onboard_utilisation: Annotated[float, Field(gt=0, le=1)]
+    ground_tops: Positive
+    ground_utilisation: Annotated[float, Field(gt=0, le=1)]
+
+
+Workload = Annotated[PingWorkload | OffloadWorkload, Field(discriminator="kind")]
+
+
+class Event(Section):
+    """``[[event]]``: something that the orbits do not know of."""
+
+    at_s: NotNegative
+    action: Literal["link down", "link up", "satellite down", "satellite up"]
+    target: Annotated[tuple[str, ...], Field(min_length=1, max_length=2)]
+    """Two nodes for a link, one satellite otherwise."""
+
+    @model_validator(mode="after")
+    def _target_fits_action(self) -> "Event":
+        if len(self.target) != (2 if self.action.startswith("link") else 1):
+            raise ValueError(f"{self.action!r} takes two names for a link, one for a satellite")
+        return self
