@@ -1,0 +1,293 @@
+"""Faults of a scenario: told by file, key, value and remedy, and all at once."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.errors import Problem, ScenarioError
+from emulator.scenario import Scenario
+from emulator.scenario_checks import MAX_NODES, MAX_STEPS
+from tests.unit.toys import put
+
+FILE = Path("sky.toml")
+
+
+def problems(table: Any, path: Path = FILE) -> tuple[Problem, ...]:
+    with pytest.raises(ScenarioError) as caught:
+        Scenario.from_table(table, path)
+    for each in caught.value.problems:
+        assert each.key
+        assert each.reason
+        assert each.remedy
+        assert str(each) in str(caught.value)
+    return caught.value.problems
+
+
+LASERS = {"kind": "laser", "count": 2}
+SHELL = {"name": "shell", "walker": "53:12/3/1", "altitude_km": 550.0, "isl": LASERS}
+CATALOGUE = {"name": "shell", "elements_file": "no.tle", "isl": LASERS}
+LINK_DOWN = {"at_s": 1.0, "action": "link down"}
+
+
+def fault(
+    path: str, new: Any, reason: str, remedy: str, key: str | None = None, value: str | None = None
+) -> Any:
+    """Change the preset at ``path`` to ``new`` and expect a problem there, or at ``key``."""
+    told_key = re.sub(r"\.(\d+)", r"[\1]", path) if key is None else key
+    told = new is not ... and key is None
+    told_value = value if value is not None else repr(new) if told else ""
+    return pytest.param(path, new, told_key, told_value, reason, remedy, id=f"{path}={new}"[:60])
+
+
+FAULTS = [
+    fault("scenario.name", "Big Sky", "match pattern", "lower-case letters"),
+    fault("scenario.name", "a" * 41, "match pattern", "up to 40", value="'aaa"),
+    fault("scenario.start", "2026-08-22", "has no time zone", "schema"),
+    fault("scenario.start", datetime(2026, 8, 22), "write it in UTC", "schema", value="2026"),
+    fault("scenario.start", datetime(1, 1, 1, tzinfo=UTC), "1957 to 2056", "schema", value=""),
+    fault("scenario.start", ..., "required", "Add this key"),
+    fault("scenario.duration_s", 0, "greater than 0", "greater than 0"),
+    fault("scenario.duration_s", True, "valid number", "schema"),
+    fault("scenario.step_s", 0.01, "0.05", "at least 0.05"),
+    fault("scenario.rate_scale", float("nan"), "finite", "finite number", value="nan"),
+    fault("scenario.rate_scale", float("inf"), "finite", "finite number", value="inf"),
+    fault("scenario.light_lost", "dim", "'carrier' or 'silent'", "Choose"),
+    fault("scenario.ut1_utc_s", 37.0, "0.9", "at most 0.9"),
+    fault("scenario.seed", 1.5, "integer", "schema"),
+    fault("scenario.colour", "red", "not a known key", "spelling"),
+    fault("scenario", ..., "required", "Add this key"),
+    fault("colour", 1, "not a known key", "Remove it"),
+    fault("terminals.laser.rate_gbps", -1, "greater", "greater than 0"),
+    fault("terminals.laser.rate_gbps", "fast", "number", "schema"),
+    fault("terminals.laser.max_range_km", 1e300, "", "at most"),
+    fault("terminals.laser.buffer_packets", 0, "", "at least 1"),
+    fault("constellation", [], "at least 1", "at least 1", value="()"),
+    fault("constellation.0.name", "", "match pattern", "lower-case"),
+    fault(
+        "constellation.0.walker", "53:66/6/1", "exactly one of", "schema", key="constellation[0]"
+    ),
+    fault("constellation.0.altitude_km", 500, "belong together", "schema", key="constellation[0]"),
+    fault(
+        "constellation.[]",
+        SHELL | {"walker": "53:13/3/1"},
+        "not divisible by P = 3",
+        "schema",
+        key="constellation[1].walker",
+        value="'53:13/3/1'",
+    ),
+    fault(
+        "constellation.[]",
+        SHELL | {"walker": "53:12/3/9"},
+        "less than P = 3",
+        "schema",
+        key="constellation[1].walker",
+        value="'53:12/3/9'",
+    ),
+    fault(
+        "constellation.[]",
+        SHELL | {"form": "ring"},
+        "'delta' or 'star'",
+        "Choose one of",
+        key="constellation[1].form",
+        value="'ring'",
+    ),
+    fault(
+        "constellation.[]",
+        SHELL | {"name": "scs-01"},
+        "used 2 times",
+        "unique",
+        key="constellation name",
+        value="'scs-01'",
+    ),
+    fault(
+        "constellation.[]",
+        CATALOGUE,
+        "No such file",
+        "TLE file, or OMM",
+        key="constellation[1].elements_file",
+        value="'no.tle'",
+    ),
+    fault(
+        "constellation.[]",
+        SHELL | {"walker": f"53:{MAX_NODES}/1/0"},
+        f"makes {MAX_NODES + 15} nodes",
+        "Split",
+        key="constellation",
+        value="",
+    ),
+    fault("constellation.0.isl.kind", "lasr", "no terminal kind", "Did you mean 'laser'"),
+    fault("constellation.0.gsl.count", 65, "64", "at most 64"),
+    fault(
+        "constellation.0.isl",
+        ...,
+        "no laser terminals",
+        "Add isl",
+        key="isl[0].constellations",
+        value="'scs-01'",
+    ),
+    fault("constellation.0.satellite.1.name", "scs-01-a", "used 2", "unique", key="node name"),
+    fault("constellation.0.satellite.1.eccentricity", 1.0, "less than 1", "less than 1"),
+    fault("constellation.0.satellite.2.inclination_deg", ..., "required", "Add this key"),
+    fault("isl.0.pattern", "star", "'ring'", "Choose one of"),
+    fault("isl.0.pattern", "grid", "planes and slots", "ring, nearest"),
+    fault("isl.0.pattern", "pairs", "does not fit pattern", "pairs = [", key="isl[0].pairs"),
+    fault("isl.0.constellations", ["scs"], "no constellation", "scs-01", value="'scs'"),
+    fault(
+        "isl.[]",
+        {"pattern": "pairs", "pairs": [["scs-01-a", "scs-01-z"]]},
+        "no satellite",
+        "Did you mean",
+        key="isl[1].pairs",
+        value="'scs-01-z'",
+    ),
+    fault(
+        "isl.[]",
+        {"pattern": "pairs", "pairs": [["scs-01-a", "scs-01-a"]]},
+        "to itself",
+        "two different",
+        key="isl[1].pairs",
+    ),
+    fault(
+        "isl.[]",
+        {"pattern": "pairs", "pairs": [["scs-01-a", "scs-01-b"]], "constellations": ["scs-01"]},
+        "does not fit",
+        "Leave it out",
+        key="isl[1].constellations",
+    ),
+    fault("ground.selection", "best", "'highest-elevation'", "Choose"),
+    fault("ground.station.0.latitude_deg", 91, "90", "at most 90"),
+    fault("ground.station.0.antennas.kind", "ka-band", "no terminal kind", "x-band"),
+    fault("ground.station.1.name", "sanya", "used 2 times", "unique", key="node name"),
+    fault("ground.station.2.name", "scs-01-f", "used 2 times", "unique", key="node name"),
+    fault("routing.protocol", "frr-osfp", "no routing protocol", "Did you mean 'frr-ospf'"),
+    fault("routing.dead_s", 1, "", "at least 2"),
+    fault("routing.hello_s", 4, "greater than hello_s", "schema", key="routing"),
+    fault(
+        "workload.0.kind", "pong", "'pong'", "Choose one of 'ping', 'offload'", key="workload[0]"
+    ),
+    fault("workload.0.kind", ..., "discriminator", "Add the key 'kind'", key="workload[0]"),
+    fault("workload.0.pairs", [["miyun", "scs"]], "no node", "Known", value="'scs'"),
+    fault("workload.0.interval_s", 0.0, "0.01", "at least 0.01"),
+    fault("workload.1.source", "miyun", "no satellite", "scs-01-a"),
+    fault("workload.1.capture_s", 1e6, "after the end", "lengthen"),
+    fault("workload.1.strategies", [], "at least 1", "at least 1", value="()"),
+    fault("workload.1.onboard_tops", "744", "number", "schema"),
+    fault("workload.1.operations", ..., "required", "Add this key"),
+    fault("ground", {}, "no ground", "[[ground.station]]", key="workload[1]"),
+    fault(
+        "event",
+        [LINK_DOWN | {"target": ["scs-01-a", "b"]}],
+        "no node",
+        "Known",
+        key="event[0].target",
+        value="'b'",
+    ),
+    fault(
+        "event",
+        [LINK_DOWN | {"target": ["scs-01-a"]}],
+        "two names",
+        "schema",
+        key="event[0]",
+        value="",
+    ),
+    fault(
+        "event",
+        [LINK_DOWN | {"target": ["miyun"], "action": "satellite down"}],
+        "no satellite",
+        "Known",
+        key="event[0].target",
+        value="'miyun'",
+    ),
+    fault(
+        "event",
+        [LINK_DOWN | {"target": ["miyun", "kashi"], "at_s": 1e9}],
+        "after the end",
+        "earlier",
+        key="event[0].at_s",
+        value="1000000000",
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "new", "key", "value", "reason", "remedy"), FAULTS)
+def test_each_fault_is_told(
+    three_body_table: dict, path: str, new: Any, key: str, value: str, reason: str, remedy: str
+) -> None:
+    put(three_body_table, path, new)
+    found = problems(three_body_table)
+    told = [each for each in found if each.key == key]
+    assert told, [str(each) for each in found]
+    assert any(reason in each.reason for each in told), [str(each) for each in told]
+    assert any(remedy in each.remedy for each in told), [str(each) for each in told]
+    assert any(value in each.value for each in told), [str(each) for each in told]
+    assert all(each.file == "sky.toml" for each in found)
+
+
+# Without these sections much else is missing too.
+SINGLE = [each for each in FAULTS if each.values[0] not in ("ground", "constellation", "scenario")]
+
+
+@pytest.mark.parametrize(("path", "new", "key", "value", "reason", "remedy"), SINGLE)
+def test_one_fault_is_one_problem(
+    three_body_table: dict, path: str, new: Any, key: str, value: str, reason: str, remedy: str
+) -> None:
+    put(three_body_table, path, new)
+    assert [each.key for each in problems(three_body_table)] == [key]
+
+
+def test_five_faults_in_five_sections_are_told_at_once(three_body_table: dict) -> None:
+    put(three_body_table, "scenario.duration_s", -1)
+    put(three_body_table, "terminals.laser.rate_gbps", "fast")
+    put(three_body_table, "constellation.0.gsl.kind", "ka-band")
+    put(three_body_table, "ground.station.0.latitude_deg", 100.0)
+    put(three_body_table, "routing.protocol", "rip")
+    keys = {each.key for each in problems(three_body_table)}
+    assert keys >= {
+        "scenario.duration_s",
+        "terminals.laser.rate_gbps",
+        "ground.station[0].latitude_deg",
+        "routing.protocol",
+    }
+
+
+def test_five_references_to_nothing_are_told_at_once(three_body_table: dict) -> None:
+    put(three_body_table, "constellation.0.isl.kind", "maser")
+    put(three_body_table, "ground.station.1.antennas.kind", "ka-band")
+    put(three_body_table, "workload.1.source", "scs-02-a")
+    put(three_body_table, "isl.0.constellations", ["scs-02"])
+    put(three_body_table, "event", [LINK_DOWN | {"target": ["miyun", "kasgar"]}])
+    assert sorted(each.key for each in problems(three_body_table)) == [
+        "constellation[0].isl.kind",
+        "event[0].target",
+        "ground.station[1].antennas.kind",
+        "isl[0].constellations",
+        "workload[1].source",
+    ]
+
+
+def test_an_unread_file_does_not_make_its_satellites_unknown(three_body_table: dict) -> None:
+    shell = three_body_table["constellation"][0]
+    del shell["satellite"]
+    shell["elements_file"] = "missing.tle"
+    put(three_body_table, "constellation.0.gsl.kind", "ka-band")
+    put(three_body_table, "isl.0", {"pattern": "pairs", "pairs": [["scs-01-a", "scs-01-b"]]})
+    assert sorted(each.key for each in problems(three_body_table)) == [
+        "constellation[0].elements_file",
+        "constellation[0].gsl.kind",
+    ]
+
+
+def test_too_many_steps(three_body_table: dict) -> None:
+    three_body_table["scenario"] |= {"duration_s": 86400.0, "step_s": 0.05}
+    [problem] = problems(three_body_table)
+    assert problem.key == "scenario.step_s"
+    assert problem.remedy.endswith(f"below {MAX_STEPS} steps")
+
+
+@pytest.mark.parametrize("table", [None, 1, "text", [], [{}]])
+def test_what_is_no_table_is_refused(table: Any) -> None:
+    [problem] = problems(table)
+    assert problem.reason == "holds no tables"
