@@ -17,31 +17,22 @@ from emulator.report.links import links, unforeseen
 from emulator.report.page import count, listing, percent, seconds, significant, size, table
 from emulator.report.record import RunRecord
 from emulator.scenario import Scenario
+from tests.unit.toys import walker_table
 
-SIX = {
-    "scenario": {
+SIX = walker_table(
+    "53:6/1/0",
+    1500,
+    scenario={
         "name": "six",
         "description": "One plane, one station",
-        "start": "2026-08-22T12:00:00Z",
         "duration_s": 12,
+        "step_s": 1,
         "seed": 7,
         "rate_scale": 250,
     },
-    "terminals": {
-        "laser": {"rate_gbps": 10, "max_range_km": 9000},
-        "radio": {"rate_gbps": 1, "max_range_km": 4000},
-    },
-    "constellation": [
-        {
-            "name": "w",
-            "walker": "53:6/1/0",
-            "altitude_km": 1500,
-            "isl": {"kind": "laser", "count": 2},
-            "gsl": {"kind": "radio", "count": 1},
-        }
-    ],
-    "isl": [{"pattern": "ring"}],
-    "ground": {
+    terminals={"radio": {"rate_gbps": 1, "max_range_km": 4000}},
+    isl=[{"pattern": "ring"}],
+    ground={
         "station": [
             {
                 "name": "below",
@@ -51,7 +42,7 @@ SIX = {
             }
         ]
     },
-    "workload": [
+    workload=[
         {
             "kind": "offload",
             "source": "w-01-02",
@@ -65,7 +56,8 @@ SIX = {
             "ground_utilisation": 0.3,
         }
     ],
-}
+)
+SIX["constellation"][0] |= {"name": "w", "isl": {"kind": "laser", "count": 2}}
 PARTS = {"wait": 1.111, "compute": 0.358, "transmit": 2.222, "propagate": 0.033, "other": 1.444}
 SUMMARY = {
     "scenario": "six",
