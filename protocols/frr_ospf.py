@@ -11,26 +11,18 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
-import numpy as np
-
 from emulator.errors import DaemonError
-from emulator.linkplan import LinkPlan
 from emulator.network import Node
 from emulator.sections import Routing as RoutingSection
-from protocols.base import Nodes
-from protocols.static import next_hops
+from protocols.daemons import Daemons
 
 FRR_DIR = Path("/usr/lib/frr")
 FRR_RUN = Path("/run/frr")
 CRASH_DIR = Path("/var/tmp/frr")
-_START_DEADLINE_S = 30.0
-_POLL_S = 0.1
 
 
 def zebra_conf(node: Node) -> str:
@@ -81,15 +73,10 @@ def command(daemon: str, pathspace: str, folder: Path) -> list[str]:
     return [*argv, "-s", "4194304"] if daemon == "zebra" else argv
 
 
-class FrrOspf:
+class FrrOspf(Daemons):
     """Starts, watches and stops the daemons of all nodes."""
 
-    def __init__(self, plan: LinkPlan, nodes: Nodes) -> None:
-        self.plan = plan
-        self.nodes = nodes
-        self.routing = plan.scenario.routing
-        self.daemons: dict[tuple[str, str], Popen[bytes]] = {}
-        self.stopping = False
+    speaker = "ospfd"
 
     @staticmethod
     def missing() -> str:
@@ -123,103 +110,16 @@ class FrrOspf:
             sockets.mkdir(parents=True, exist_ok=True)
             for path in (folder, sockets):
                 _give_to_frr(path)
-            self._spawn(name, "zebra")
-        self._await_sockets("zserv.api", "zebra")
+            self._start(name, "zebra")
+        self.await_sockets("zebra", lambda handle: FRR_RUN / handle.namespace / "zserv.api")
         for name in self.nodes:
-            self._spawn(name, "ospfd")
-        self._await_sockets("ospfd.vty", "ospfd")
+            self._start(name, "ospfd")
+        self.await_sockets("ospfd", lambda handle: FRR_RUN / handle.namespace / "ospfd.vty")
 
-    def _spawn(self, name: str, daemon: str) -> None:
+    def _start(self, name: str, daemon: str) -> None:
         handle = self.nodes[name]
-        argv = command(daemon, handle.namespace, handle.state_dir)
-        log = handle.state_dir / f"{daemon}.out"
-        process = handle.spawn(argv, log)
+        process = self.spawn(name, daemon, command(daemon, handle.namespace, handle.state_dir))
         handle.own(CRASH_DIR / f"{daemon}.{process.pid}")
-        self.daemons[name, daemon] = process
-
-    def _await_sockets(self, file: str, daemon: str) -> None:
-        end = time.monotonic() + _START_DEADLINE_S
-        waiting = dict(self.nodes)
-        while waiting:
-            for name, handle in list(waiting.items()):
-                if (FRR_RUN / handle.namespace / file).exists():
-                    del waiting[name]
-            self.check()
-            if waiting and time.monotonic() > end:
-                first = next(iter(waiting))
-                raise DaemonError(
-                    f"{daemon} of {', '.join(waiting)} did not open {file} within "
-                    f"{_START_DEADLINE_S:.0f} s.\n{self._last_lines(first, daemon)}"
-                )
-            time.sleep(0.02)
-
-    def step(self, state: np.ndarray) -> None:
-        """OSPF sees the links for itself."""
-
-    def converge(self, state: np.ndarray, deadline_s: float) -> None:
-        """Wait until every node's kernel has a route to every node it can reach in ``state``.
-
-        The kernel's tables are asked, not the daemons: those may believe in routes that the
-        kernel refused. Raises DaemonError naming who lacks what after ``deadline_s``.
-        """
-        hops = next_hops(self.plan.network, state)
-        address = [node.ipv4 for node in self.plan.network.nodes]
-        wanted = {
-            node.name: {address[other] for other in np.flatnonzero(hops[node.index] >= 0)}
-            for node in self.plan.network.nodes
-        }
-        end = time.monotonic() + deadline_s
-        while True:
-            self.check()
-            for name in list(wanted):
-                if wanted[name] <= self.nodes[name].routes().keys():
-                    del wanted[name]
-            if not wanted:
-                return
-            if time.monotonic() > end:
-                raise DaemonError(self._not_converged(wanted, deadline_s))
-            time.sleep(_POLL_S)
-
-    def _not_converged(self, wanted: dict[str, set[str]], deadline_s: float) -> str:
-        lines = [f"OSPF did not converge within {deadline_s:.0f} s:"]
-        for name, routes in wanted.items():
-            lacking = sorted(routes - self.nodes[name].routes().keys())
-            lines.append(f"  {name} has no route to {', '.join(lacking[:5])}")
-        return "\n".join([*lines, self._last_lines(next(iter(wanted)), "ospfd")])
-
-    def check(self) -> None:
-        """Raise DaemonError if a daemon has died, with its exit code and last log lines."""
-        if self.stopping:
-            return
-        for (name, daemon), process in self.daemons.items():
-            code = process.poll()
-            if code is not None:
-                raise DaemonError(
-                    f"{daemon} of {name} ended with exit code {code}.\n"
-                    f"{self._last_lines(name, daemon)}"
-                )
-
-    def _last_lines(self, name: str, daemon: str, count: int = 8) -> str:
-        folder = self.nodes[name].state_dir
-        lines: list[str] = []
-        for suffix in ("log", "out"):  # the second is all there is of a daemon that never began
-            with suppress(OSError):
-                lines = lines or (folder / f"{daemon}.{suffix}").read_text().splitlines()
-        shown = "\n".join(f"    {line}" for line in lines[-count:]) or "    (nothing)"
-        return f"Last lines of {daemon} of {name}:\n{shown}"
-
-    def stop(self) -> None:
-        """End all daemons by pid: politely, then by force."""
-        self.stopping = True
-        for process in self.daemons.values():
-            process.terminate()
-        end = time.monotonic() + 3.0
-        for process in self.daemons.values():
-            with suppress(Exception):
-                process.wait(max(0.05, end - time.monotonic()))
-            if process.poll() is None:
-                process.kill()
-                process.wait()
 
 
 def ask(pathspace: str, daemon: str, question: str) -> Any:

@@ -2,8 +2,10 @@
 named when it fails."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
 from protocols import frr_ospf
+from protocols.daemons import Daemons
 from protocols.frr_ospf import FRR_RUN, FrrOspf, ask
 from protocols.static import next_hops
 from tests.kernel.toys import Build, walker
@@ -30,17 +33,22 @@ def routed(build: Build) -> Iterator[tuple[LinkPlan, Fabric, FrrOspf]]:
     plan = LinkPlan.of(walker(total=9, planes=3))
     fabric = build(plan)
     fabric.apply(plan.at(0))
-    routing = FrrOspf(plan, fabric.nodes)
-    try:
+    with ended(FrrOspf(plan, fabric.nodes)) as routing:
         routing.start()
         routing.converge(plan.at(0), CONVERGE_S)
         yield plan, fabric, routing
+
+
+@contextmanager
+def ended(routing: Daemons) -> Iterator[Daemons]:
+    """Stop ``routing`` at the end of a ``with`` block and remove what FRR leaves on disk."""
+    try:
+        yield routing
     finally:
         routing.stop()
-        for handle in fabric.nodes.values():
-            for left in FRR_RUN.glob(f"{handle.namespace}*/*"):
-                left.unlink()
-            (FRR_RUN / handle.namespace).rmdir()
+        for handle in routing.nodes.values():
+            for folder in FRR_RUN.glob(f"{handle.namespace}*"):
+                shutil.rmtree(folder)
         (FRR_RUN / "ospfd-gr.json").unlink(missing_ok=True)
 
 
