@@ -57,18 +57,22 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("scenario")
+@click.option("--clock", type=click.Choice(["auto", "real", "virtual"]), default="auto")
 @click.option("--kernel", type=click.Choice(["auto", "host", "usermode"]), default="auto")
 @click.option("--routing", help="Override routing.protocol of the scenario.")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-def run(scenario: str, kernel: str, routing: str | None, runs: Path) -> None:
+def run(scenario: str, clock: str, kernel: str, routing: str | None, runs: Path) -> None:
     """Emulate SCENARIO from start to end, measure, and report.
 
-    Real network namespaces, lasers retuned from orbits, routing daemons, traffic. Needs root and
-    a kernel with netem, or else Debian's user-mode-linux, which needs no root.
+    Real network namespaces, lasers retuned from orbits, routing daemons, traffic.
+
+    Virtual time (the default once `lasermesh kernel build` has been done): exact, repeatable to
+    the byte, as fast as the machine can. Real time: needs root and a kernel with netem, or else
+    Debian's user-mode-linux. Neither user-mode kernel needs root.
     """
     from emulator import console
 
-    console.run(scenario, kernel, routing, runs)
+    console.run(scenario, clock, kernel, routing, runs)
 
 
 @cli.command()
@@ -182,6 +186,46 @@ def down(run_ids: tuple[str, ...]) -> None:
     from emulator import console
 
     sys.exit(console.down(run_ids))
+
+
+@cli.group()
+def kernel() -> None:
+    """The kernel with virtual time: build it once, and runs are exact and repeatable.
+
+    It is a user-mode Linux made from Debian's kernel source: one file in your cache, no root.
+    """
+
+
+@kernel.command("build")
+def kernel_build() -> None:
+    """Build it, unless it is there: 3 to 8 minutes on two cores."""
+    from emulator import console
+
+    console.kernel_build()
+
+
+@kernel.command("info")
+def kernel_info() -> None:
+    """Say what is built, and what a build would need."""
+    from emulator import console
+
+    sys.exit(console.kernel_info())
+
+
+@kernel.command("path")
+def kernel_path() -> None:
+    """Print the file of the kernel that runs would use; exit code 3 where there is none."""
+    from emulator import console
+
+    sys.exit(console.kernel_path())
+
+
+@kernel.command("clean")
+def kernel_clean() -> None:
+    """Remove all kernels built."""
+    from emulator import console
+
+    console.kernel_clean()
 
 
 @cli.command(hidden=True)

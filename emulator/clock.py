@@ -15,6 +15,10 @@ class Clock(Protocol):
         """Return at ``moment``, or at once if it has passed."""
         ...
 
+    def call(self, moment: float, utc_s: float) -> None:
+        """Let ``moment`` be ``utc_s`` (POSIX time) for everyone, where the time of day is ours."""
+        ...
+
 
 class RealClock:
     """CLOCK_MONOTONIC: what the kernel's timers run on."""
@@ -28,6 +32,17 @@ class RealClock:
         remaining_s = moment - time.monotonic()
         if remaining_s > 0:
             time.sleep(remaining_s)
+
+    def call(self, moment: float, utc_s: float) -> None:
+        """Do nothing: the machine's time of day is not ours to set."""
+
+
+class VirtualClock(RealClock):
+    """The same in a kernel with virtual time, where the time of day is the sky's."""
+
+    def call(self, moment: float, utc_s: float) -> None:
+        """Set CLOCK_REALTIME."""
+        time.clock_settime(time.CLOCK_REALTIME, utc_s - (moment - time.monotonic()))
 
 
 class ManualClock:
@@ -43,3 +58,6 @@ class ManualClock:
     def wait_until(self, moment: float) -> None:
         """Jump to ``moment``."""
         self.time_s = max(self.time_s, moment)
+
+    def call(self, moment: float, utc_s: float) -> None:
+        """Do nothing: nobody asks for the time of day."""

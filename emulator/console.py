@@ -5,21 +5,31 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from emulator import tables
-from emulator.errors import RunError, ScenarioError
-from emulator.kernel import namespaces, ownership
+from emulator import record, tables
+from emulator.errors import CapabilityError, RunError, ScenarioError
+from emulator.kernel import image, namespaces, ownership
 from emulator.kernel.attach import attach
 from emulator.scenario import Scenario, locate
 
 _UP_DEADLINE_S = 180.0
+_KERNELS = {
+    "host": "the host's",
+    "usermode": "Debian's user-mode kernel",
+    "virtual": "user-mode with virtual time",
+}
 
 
 _out = tables.console()
@@ -37,35 +47,33 @@ def _load(reference: str, routing: str | None = None, hours: float | None = None
     return Scenario.from_table(table, locate(reference))
 
 
-def run(reference: str, kernel: str, routing: str | None, runs: Path) -> None:
+def run(reference: str, clock: str, kernel: str, routing: str | None, runs: Path) -> None:
     """Prepare, emulate with a progress bar, and print what came of it."""
     from emulator.session import Session, choose_kernel
 
     scenario = _load(reference, routing)
-    chosen = choose_kernel(kernel)
+    chosen = choose_kernel(kernel, clock)
     _sweep_dead()
     session = Session(scenario, locate(reference), chosen, runs, hold=False)
     _introduce(session)
-    began = time.monotonic()
     with _Watch(session.plan.steps) as watch:
         summary = session.run(watch.take)
     tables.print_summary(_out, summary)
-    _out.print(
-        f"\n{session.run_dir}  (report.html, summary.json; {time.monotonic() - began:.0f} s)"
-    )
+    _out.print(tables.pace_text(session.machine))
+    _out.print(f"\n{session.run_dir}  (report.html, summary.json)")
 
 
 def _introduce(session: Any) -> None:
     plan, run = session.plan, session.scenario.scenario
     network = plan.network
-    kernel = "the host's kernel" if session.kernel == "host" else "Debian's user-mode kernel"
     _out.print(f"[bold]{run.name}[/]  {run.description}")
     _out.print(
         f"{len(network.satellites)} satellites, {len(network.stations)} stations, "
         f"{len(network.ports)} ports; {run.start:%Y-%m-%d %H:%M:%S} UTC + {run.duration_s:g} s; "
         f"rates and object sizes / {run.rate_scale:g}"
     )
-    _out.print(f"kernel: {kernel}; clock: real; routing: {session.scenario.routing.protocol}")
+    kernel, clock = _KERNELS[session.kernel], record.clock_of(session.kernel)
+    _out.print(f"kernel: {kernel}; clock: {clock}; routing: {session.scenario.routing.protocol}")
 
 
 class _Watch:
@@ -107,6 +115,9 @@ class _Watch:
             if not self.live and (done % self._LINE_EVERY == 0 or done == self.steps):
                 print(f"step {done}/{self.steps}: {note}", flush=True)
         elif text := tables.event_text(event):
+            if event["event"] == "up":
+                ours = [run.run_id for run in ownership.runs() if run.pid == os.getpid()]
+                text = f"up: run {', '.join(ours)}"
             self.progress.update(self.task, description=event["event"])
             self._show()
             _out.print(text)
@@ -197,11 +208,63 @@ def doctor() -> int:
         if each.trouble:
             _out.print(f"      → {each.remedy}")
     if not kernel:
-        _out.print("\n[red]A run cannot start here.[/] Install user-mode-linux, or get netem.")
+        _out.print("\n[red]A run cannot start here.[/] Get a kernel: lasermesh kernel build")
         return 3
-    where = "the host's kernel" if kernel == "host" else "the user-mode kernel"
-    _out.print(f"\n`lasermesh run` will use {where}.")
+    _out.print(
+        f"\n`lasermesh run` will use this kernel: {_KERNELS[kernel]}; "
+        f"clock: {record.clock_of(kernel)}."
+    )
     return 0
+
+
+def kernel_build() -> None:
+    """Build the virtual-time kernel, showing how far it is."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=_out, auto_refresh=False) as progress:
+        task = progress.add_task("starting", total=1.0)
+        said = ""
+
+        def show(what: str, done: float) -> None:
+            nonlocal said
+            progress.update(task, description=what, completed=done)
+            if _out.is_terminal:
+                progress.refresh()
+            elif what != said:
+                said = what
+                print(what, flush=True)
+
+        path = image.build(show)
+        progress.update(task, description="built", completed=1.0)
+    _out.print(str(path), soft_wrap=True)
+
+
+def kernel_info() -> int:
+    """Print what is built and what a build lacks; 0 if a kernel is there, 3 otherwise."""
+    found = image.find()
+    for path in sorted(image.cache_dir().glob("linux-*")):
+        used = "used by runs" if path == found else "of another recipe or an older source"
+        _out.print(f"{path}  {path.stat().st_size / 1e6:.1f} MB, {used}", soft_wrap=True)
+    if found is None:
+        _out.print("not built. Build it: lasermesh kernel build")
+    if lacking := image.packages_missing():
+        _out.print(f"a build lacks these Debian packages: {' '.join(lacking)}")
+    else:
+        version = image.source_version()
+        _out.print(f"source to build from: {image.TARBALL}, version {version}")
+    return 0 if found else CapabilityError.exit_code
+
+
+def kernel_path() -> int:
+    """Print the kernel's path; 3 where there is none."""
+    found = image.find()
+    print(found or f"no virtual-time kernel: {image.missing()}", file=None if found else sys.stderr)
+    return 0 if found else CapabilityError.exit_code
+
+
+def kernel_clean() -> None:
+    """Remove all kernels built."""
+    for path in image.clean():
+        print(f"removed {path}")
 
 
 def up(
@@ -241,7 +304,8 @@ def _detach(
     def ready() -> bool:
         if child.poll() is not None:
             raise RunError(f"it did not come up:\n{log.read_text()}")
-        return b"\nup: " in log.read_bytes()
+        own = next((run for run in ownership.runs() if run.pid == child.pid), None)
+        return own is not None and record.has_event(Path(own.run_dir), "up")
 
     try:
         up_in_time = ownership.wait_for(ready, _UP_DEADLINE_S)
@@ -261,7 +325,7 @@ def _detach(
 def execute(run_id: str | None, node: str, command: Sequence[str], prompt: bool = False) -> int:
     """Run a command in a node, here or inside the run's user-mode kernel; return its exit code."""
     run = ownership.find(run_id)
-    if run.kernel == "usermode":
+    if run.kernel != "host":
         inner = ["lasermesh", *(["shell", node] if prompt else ["exec", node, "--", *command])]
         return attach(run.state_dir / "tunnel.sock", inner)
     known = [
@@ -282,7 +346,7 @@ def execute(run_id: str | None, node: str, command: Sequence[str], prompt: bool 
 def inspect(run_id: str | None, form: str) -> int:
     """Print desired and held state of every port; 1 if any differ."""
     run = ownership.find(run_id)
-    if run.kernel == "usermode":
+    if run.kernel != "host":
         return attach(run.state_dir / "tunnel.sock", ["lasermesh", "inspect", "--format", form])
     from emulator.inspection import inspect as look
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from emulator.kernel import probe
+from emulator.errors import CapabilityError
+from emulator.kernel import image, probe
+from emulator.session import choose_kernel
 from protocols.frr_ospf import FrrOspf
 
 
@@ -37,12 +39,17 @@ def examine() -> tuple[list[Finding], str]:
         Finding(
             "user-mode kernel", _usermode_release(), usermode, "apt-get install user-mode-linux"
         ),
+        Finding(
+            "virtual-time kernel", str(image.find()), image.missing(), "lasermesh kernel build"
+        ),
         Finding("FRR (ospfd)", "yes", FrrOspf.missing(), "apt-get install frr"),
         Finding("memory", *_memory()),
         Finding("packages share one folder", "yes", _package_trouble(), "install in a venv"),
     ]
-    kernel = "host" if not host.lacks else "" if usermode else "usermode"
-    return findings, kernel
+    try:
+        return findings, choose_kernel("auto", "auto")
+    except CapabilityError:
+        return findings, ""
 
 
 def _usermode_release() -> str:

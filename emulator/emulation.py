@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from emulator.clock import Clock, RealClock
+from emulator.clock import Clock, RealClock, VirtualClock
 from emulator.errors import CapabilityError, RunError
 from emulator.kernel import ownership
 from emulator.kernel.fabric import Fabric
 from emulator.kernel.node import NodeHandle
 from emulator.kernel.probe import this_kernel
+from emulator.kernel.usermode import KERNEL_MARK
 from emulator.kernel.workers import Worker
 from emulator.linkplan import LinkPlan
 from emulator.player import Player, Step
@@ -60,7 +61,7 @@ class Emulation:
         self.plan = LinkPlan.of(scenario)
         self.scenario = scenario
         self.notify = notify
-        self.clock = clock or RealClock()
+        self.clock = clock or kernel_clock()
         self.run_id = run_id
         self.run_dir = run_dir
         self.records: list[dict[str, Any]] = []
@@ -152,14 +153,16 @@ class Emulation:
     def play(self) -> None:
         """Run the workloads and step through the whole plan. Raises DaemonError, RunError."""
         start = self.clock.now() + _LEAD_S
+        self.clock.call(start, self.scenario.scenario.start.timestamp())
         with self._working(start) as workers:
             self.tell("started", steps=self.plan.steps, step_s=self.plan.step_s)
             self.player.play(start, lambda step: self._on_step(step, workers))
             for worker in workers:
                 worker.finish()
                 self.records += worker.collect()
+        seconds = self.clock.now() - start
         self._verify()
-        self.tell("finished")
+        self.tell("finished", seconds=seconds)
 
     def _on_step(self, step: Step, workers: list[Worker]) -> None:
         self.routing.step(self.player.state)
@@ -233,6 +236,11 @@ def _keep_logs(state_dir: Path, logs: Path) -> None:
             target = logs / path.parent.name / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+
+
+def kernel_clock() -> Clock:
+    """The clock of the kernel under us."""
+    return VirtualClock() if os.environ.get(KERNEL_MARK) == "virtual" else RealClock()
 
 
 def machine_facts() -> dict[str, Any]:

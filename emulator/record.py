@@ -80,9 +80,10 @@ class Recorder:
         self._file = (run_dir / "events.jsonl").open("w", buffering=1)
 
     def take(self, event: dict[str, Any]) -> None:
-        """Write an event down and keep it."""
+        """Write an event down and keep it. What the machine says of itself is only kept."""
         self.events.append(event)
-        print(json.dumps(event), file=self._file)
+        if event["event"] != "machine":
+            print(json.dumps(event), file=self._file)
 
     def close(self) -> None:
         """Close the file."""
@@ -91,6 +92,20 @@ class Recorder:
     def named(self, name: str) -> list[dict[str, Any]]:
         """Events of one kind, in order."""
         return [event for event in self.events if event.get("event") == name]
+
+
+def clock_of(kernel: str) -> str:
+    """Return the clock of a run on ``kernel``: ``virtual`` or ``real``."""
+    return "virtual" if kernel == "virtual" else "real"
+
+
+def has_event(run_dir: Path, name: str) -> bool:
+    """Whether a run that may still be going on has written down an event of that name."""
+    try:
+        lines = (run_dir / "events.jsonl").read_text().splitlines()
+    except OSError:
+        return False
+    return any(f'"event": "{name}"' in line for line in lines)
 
 
 def write_tables(run_dir: Path, steps: list[dict[str, Any]], records: list[dict[str, Any]]) -> None:
@@ -128,7 +143,7 @@ def summarise(run_dir: Path, recorder: Recorder, plan: LinkPlan, kernel: str) ->
         "scenario": scenario.scenario.name,
         "seed": scenario.scenario.seed,
         "kernel": kernel,
-        "clock": "real",
+        "clock": clock_of(kernel),
         "rate_scale": scenario.scenario.rate_scale,
         "nodes": len(plan.network.nodes),
         "ports": len(plan.network.ports),
@@ -194,10 +209,11 @@ def _offload(scenario: Scenario, recorder: Recorder) -> list[dict[str, Any]]:
     return rows
 
 
-def write_machine(run_dir: Path, facts: dict[str, Any]) -> None:
-    """Write machine.json: all about the machine and the wall clock, apart from the result."""
+def write_machine(run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """Write machine.json, all about the machine and the wall clock, and return it."""
     versions = {name: version(name) for name in _LIBRARIES}
     versions["lasermesh"] = version("lasermesh")
     versions["python"] = platform.python_version()
     machine = {"versions": versions, "machine": platform.machine(), **facts}
     (run_dir / "machine.json").write_text(json.dumps(machine, indent=2) + "\n")
+    return machine

@@ -3,8 +3,9 @@
     lasermesh run ──> prepare ──> emulate here (host kernel) ─────────────┐
                           └─────> user-mode kernel ──> emulate in there ──┴─> summary, report
 
-Events flow one way, from the emulation to ``Recorder`` and whoever watches; inside the
-user-mode kernel they are JSON lines on standard output.
+Events flow one way, from the emulation to ``Recorder`` and whoever watches; inside a user-mode
+kernel they are JSON lines on standard output. Of the two user-mode kernels one has virtual time:
+there everything but the wall clock's readings in machine.json repeats to the byte.
 """
 
 import json
@@ -19,25 +20,36 @@ from typing import Any, Literal
 
 from emulator import record
 from emulator.errors import CapabilityError, LasermeshError, RunError
-from emulator.faults import Faults
-from emulator.kernel import ownership, probe
+from emulator.kernel import image, ownership, probe
+from emulator.kernel.parentage import set_timer_slack
 from emulator.kernel.tunnel import Kind
-from emulator.kernel.usermode import UserModeKernel
+from emulator.kernel.usermode import UserModeKernel, Virtual
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
+from emulator.units import NS_PER_S
 
-Kernel = Literal["host", "usermode"]
+Kernel = Literal["host", "usermode", "virtual"]
 Watch = Callable[[dict[str, Any]], None]
 
 _FAILED = "failed"
 _FINDINGS = "findings.jsonl"
+_INNER_RUN = "000000"
+"""Id of a run inside a user-mode kernel, where it is the only one: nothing there may differ."""
 
 
-def choose_kernel(wanted: str) -> Kernel:
-    """Return the kernel to use for ``auto``, ``host`` or ``usermode``.
+def choose_kernel(wanted: str, clock: str = "real") -> Kernel:
+    """Return the kernel for ``wanted`` (auto, host, usermode) and ``clock`` (auto, real, virtual).
 
     Raises CapabilityError naming what lacks and how to get it.
     """
+    if clock == "virtual" and wanted == "host":
+        raise CapabilityError("virtual time needs a kernel of its own: leave out --kernel host")
+    if clock != "real" and wanted != "host":
+        unbuilt = image.missing()
+        if not unbuilt and (clock == "virtual" or wanted == "auto"):
+            return "virtual"
+        if clock == "virtual":
+            raise CapabilityError(f"no virtual-time kernel: {unbuilt}")
     host = "" if wanted == "usermode" else probe.this_kernel().lacks
     if wanted != "usermode" and not host:
         return "host"
@@ -48,9 +60,10 @@ def choose_kernel(wanted: str) -> Kernel:
         return "usermode"
     tried = f"the host's kernel: {host}; " if host else ""
     raise CapabilityError(
-        f"no kernel can carry an emulation: {tried}the user-mode kernel: {missing}.\n"
-        "On Debian: sudo apt-get install user-mode-linux. Elsewhere run as root with sch_netem "
-        "loaded. `lasermesh doctor` tells more."
+        f"no kernel can carry an emulation: {tried}the user-mode kernel: {missing}; "
+        f"the virtual-time kernel: {image.missing()}.\n"
+        "On Debian: sudo apt-get install user-mode-linux, or lasermesh kernel build. Elsewhere "
+        "run as root with sch_netem loaded. `lasermesh doctor` tells more."
     )
 
 
@@ -73,6 +86,9 @@ class Session:
         self.began = datetime.now(UTC)
         self.run_dir = record.create(scenario, source, runs_root, self.began).resolve()
         self.recorder = record.Recorder(self.run_dir)
+        self.pace = Pace()
+        self.machine: dict[str, Any] = {}
+        """What went into machine.json, once the emulation has ended."""
 
     def run(self, watch: Watch) -> dict[str, Any]:
         """Emulate, then write tables, summary, machine facts and report; return the summary.
@@ -81,6 +97,7 @@ class Session:
         """
 
         def take(event: dict[str, Any]) -> None:
+            self.pace.take(event)
             self.recorder.take(event)
             watch(event)
 
@@ -111,11 +128,13 @@ class Session:
     def _write_machine(self, load_before: tuple[float, float, float]) -> None:
         facts = self.recorder.named("machine")
         routing = self.recorder.named("routing started")
-        record.write_machine(
+        self.machine = record.write_machine(
             self.run_dir,
             {
                 "kernel_release": facts[-1]["release"] if facts else None,
                 "routing": routing[-1]["version"] if routing else None,
+                "clock": record.clock_of(self.kernel),
+                **self.pace.facts(),
                 "began": self.began.isoformat(timespec="seconds"),
                 "ended": datetime.now(UTC).isoformat(timespec="seconds"),
                 "cores": os.cpu_count(),
@@ -125,21 +144,25 @@ class Session:
         )
 
     def _in_user_mode(self, take: Watch) -> None:
-        run = ownership.claim(self.scenario.scenario.name, self.run_dir, "usermode")
+        run = ownership.claim(self.scenario.scenario.name, self.run_dir, self.kernel)
         failure: list[str] = []
         lines = _Lines(lambda line: self._event(line, take, failure))
         errors = _Lines(lambda line: print(line, file=sys.stderr))
         memory = memory_mb(self.scenario, len(self.plan.network.nodes))
-        argv = ["lasermesh", "emulate", str(self.run_dir), run.run_id]
+        argv = ["lasermesh", "emulate", str(self.run_dir), _INNER_RUN]
+        argv += ["--hold"] if self.hold else []
         try:
-            with UserModeKernel(run.state_dir, memory) as kernel:
+            with UserModeKernel(
+                run.state_dir,
+                memory,
+                argv,
+                lambda kind, data: (lines if kind is Kind.STDOUT else errors).feed(data),
+                self._virtual() if self.kernel == "virtual" else None,
+            ) as kernel:
                 assert kernel.process is not None
                 run = ownership.has_guest(run, kernel.process.pid)
                 kernel.serve()
-                code = kernel.run(
-                    [*argv, *(["--hold"] if self.hold else [])],
-                    lambda kind, data: (lines if kind is Kind.STDOUT else errors).feed(data),
-                )
+                code = kernel.run()
         finally:
             ownership.discard(run)
         if failure:
@@ -149,6 +172,13 @@ class Session:
         if code:
             raise RunError(f"the emulation inside the user-mode kernel ended with code {code}")
 
+    def _virtual(self) -> Virtual:
+        found, about = image.find(), self.scenario.scenario
+        if found is None:
+            raise CapabilityError(f"no virtual-time kernel: {image.missing()}")
+        # 0 would mean the host's randomness.
+        return Virtual(found, round(about.start.timestamp()) * NS_PER_S, about.seed + 1)
+
     @staticmethod
     def _event(line: str, take: Watch, failure: list[str]) -> None:
         event = json.loads(line)
@@ -156,6 +186,39 @@ class Session:
             failure.append(line)
         else:
             take(event)
+
+
+_LANDMARKS = {
+    "built": "build",
+    "routing started": "routing start",
+    "converged": "converging",
+    "started": "ready",
+    "finished": "playing",
+}
+
+
+class Pace:
+    """How the wall clock and the run's own clock went, from one landmark of a run to the next."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self.wall_s: dict[str, float] = {}
+        self.clock_s: dict[str, float] = {}
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Note the moment of a landmark; ``seconds`` of an event are of the run's own clock."""
+        if phase := _LANDMARKS.get(event["event"]):
+            now = time.monotonic()
+            self.wall_s[phase] = round(now - self._last, 3)
+            self._last = now
+            if "seconds" in event:
+                self.clock_s[phase] = round(event["seconds"], 6)
+
+    def facts(self) -> dict[str, Any]:
+        """Return seconds by phase on both clocks, and how fast the run's went while playing."""
+        playing = self.wall_s.get("playing")
+        speed = self.clock_s["playing"] / playing if playing else None
+        return {"wall_s": self.wall_s, "clock_s": self.clock_s, "speed": speed}
 
 
 class _Lines:
@@ -181,11 +244,12 @@ def emulate(
     """
     from emulator.emulation import Emulation, interruptible, machine_facts
 
+    set_timer_slack(1)  # steps and probes are due to the microsecond, not to the kernel's 50
     with interruptible():
         emulation = Emulation(scenario, run_id, run_dir, notify)
         try:
             with emulation:
-                notify({"event": "up", "run": emulation.run.run_id})
+                notify({"event": "up"})
                 emulation.play()
                 notify({"event": "machine", **machine_facts()})
                 if hold:
@@ -232,20 +296,11 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def add_expectations(plan: LinkPlan, records: list[dict[str, Any]]) -> None:
-    """Give every probe the round trip that geometry predicts for the moment it was sent.
+    """Give every probe the round trip that geometry predicts for the moment it was sent."""
+    from protocols.ping import Expectation
 
-    The path is the quickest one of that moment, whatever routing chose: for neighbours their
-    link, for others the bound that routing may miss.
-    """
-    from protocols.ping import expected_rtt_ms
-    from protocols.static import next_hops, walk
-
-    faults, shown, state, hops = Faults.of(plan.scenario, plan.network), None, plan.dark(), None
+    expected = Expectation(plan)
     probes = [each for each in records if "probe" in each]
     for each in sorted(probes, key=lambda probe: probe["t_s"]):
-        t_s, step = each["t_s"], plan.step_of(each["t_s"])
-        if (now := (step, faults.broken(t_s))) != shown:
-            shown, state = now, faults.lay_over(plan.at(step), plan.dark(), t_s)
-            hops = next_hops(plan.network, state)
-        path = walk(hops, *(plan.network.node(each[end]).index for end in ("a", "b")))
-        each["expected_ms"] = expected_rtt_ms(plan, state, path, t_s) if path else None
+        a, b = (plan.network.node(each[end]).index for end in ("a", "b"))
+        each["expected_ms"] = expected.rtt_ms(a, b, each["t_s"])

@@ -61,7 +61,7 @@ def event_text(event: dict[str, Any]) -> str:
                 f"{event['delivered_to']} after {event['latency_s']:.2f} s"
             )
         case "up":
-            return f"up: run {event['run']}"
+            return "up"
         case "holding":
             return "the plan has ended: the sky stands still until `lasermesh down`"
         case "fault":
@@ -94,6 +94,20 @@ def print_summary(out: Console, summary: dict[str, Any]) -> None:
         f"{summary['steps']} steps, {summary['changes']} port changes; retune lag "
         f"p50 {lag['p50']:.2f} ms, p99 {lag['p99']:.2f} ms"
     )
+
+
+def pace_text(machine: dict[str, Any]) -> str:
+    """How long a run took, and how much faster than its own clock it was."""
+    wall_s, clock_s = machine["wall_s"], machine["clock_s"]
+    if not clock_s or machine["clock"] == "real":
+        return f"{sum(wall_s.values()):.0f} s"
+    steps = [
+        f"{name} {clock_s[name]:.3g} s in {wall_s[name]:.3g} s"
+        for name in wall_s
+        if name in clock_s
+    ]
+    ratio = f"{machine['speed']:.3g} virtual seconds a second while playing"
+    return f"virtual time in wall-clock time: {', '.join(steps)}; {ratio}"
 
 
 def offload_table(rows: list[dict[str, Any]]) -> Table:

@@ -4,7 +4,6 @@ RFC 792 echo, one raw socket a node, all in one process: no fork a packet, and n
 delay of the receiver in the figure.
 """
 
-import itertools
 import selectors
 import socket
 import struct
@@ -18,6 +17,7 @@ from emulator.linkplan import LinkPlan
 from emulator.sections import PingWorkload
 from emulator.units import C_KM_S
 from protocols.base import Nodes, Record
+from protocols.static import next_hops
 
 PAYLOAD_BYTES = 56
 WIRE_BYTES = 14 + 20 + 8 + PAYLOAD_BYTES
@@ -133,21 +133,54 @@ class Ping:
         )
 
 
-def expected_rtt_ms(plan: LinkPlan, state: np.ndarray, path: list[int], t_s: float) -> float:
-    """Twice (range/c + serialisation) over a path of nodes, by geometry at ``t_s`` itself.
+class Expectation:
+    """The round trips that geometry predicts: range/c and serialisation, hop after hop.
 
-    Not at the step before, whose ``state`` (PORT_STATE) gives the rates: how far the step lags
-    behind the orbit is part of the error.
+    A packet takes each hop at the moment it gets there, out and back, over the quickest path of
+    that moment, whatever routing chose: for neighbours their link, for others the bound that
+    routing may miss. Ranges are those of the orbit at that moment, not of the step before: how
+    far a step lags behind the orbit is part of the emulation's error.
     """
-    position_km = plan.ephemeris.positions_km(np.array([t_s]))[:, 0]
-    node = plan.network.port_node
-    one_way_s = 0.0
-    for a, b in itertools.pairwise(path):
-        lit = np.flatnonzero((node == b) & (state["peer"] >= 0))
-        port = next(int(p) for p in lit if node[state["peer"][p]] == a)
-        one_way_s += float(np.linalg.norm(position_km[a] - position_km[b])) / C_KM_S
-        one_way_s += WIRE_BYTES * 8 / int(state["rate_bps"][port])
-    return 2e3 * one_way_s
+
+    def __init__(self, plan: LinkPlan) -> None:
+        self.plan = plan
+        self.faults = Faults.of(plan.scenario, plan.network)
+        self._shown: tuple[int, object] = (-1, None)
+        self._hops = self._rate_bps = np.empty(0)
+
+    def rtt_ms(self, a: int, b: int, t_s: float) -> float | None:
+        """Round trip of an echo from node ``a`` to ``b`` at ``t_s``; None: no way there or back."""
+        at_km = self.plan.ephemeris.positions_km(np.array([t_s, t_s + 1.0])).transpose(1, 0, 2)
+        elapsed_s = 0.0
+        for start, end in ((a, b), (b, a)):
+            node = start
+            while node != end:
+                self._look(t_s + elapsed_s)
+                hop = int(self._hops[node, end])
+                if hop < 0:
+                    return None
+                # Straight lines: half a nanosecond off where a second later would be a metre.
+                gap_km = at_km[:, node] - at_km[:, hop]
+                range_km = np.linalg.norm(gap_km[0] + elapsed_s * (gap_km[1] - gap_km[0]))
+                serial_s = WIRE_BYTES * 8 / self._rate_bps[node, hop]
+                elapsed_s += float(range_km) / C_KM_S + float(serial_s)
+                node = hop
+        return elapsed_s * 1e3
+
+    def _look(self, t_s: float) -> None:
+        """Have routes and rates at hand of the state in force at ``t_s``."""
+        step = self.plan.step_of(t_s)
+        if (now := (step, self.faults.broken(t_s))) == self._shown:
+            return
+        self._shown = now
+        network = self.plan.network
+        state = self.faults.lay_over(self.plan.at(step), self.plan.dark(), t_s)
+        self._hops = next_hops(network, state)
+        lit = np.flatnonzero(state["peer"] >= 0)
+        lit = lit[np.argsort(-state["delay_ns"][lit], kind="stable")]  # of parallel links the last
+        ends = network.port_node[state["peer"][lit]], network.port_node[lit]
+        self._rate_bps = np.zeros(self._hops.shape)
+        self._rate_bps[ends] = state["rate_bps"][lit]
 
 
 def echo_request(identifier: int, seq: int) -> bytes:

@@ -12,8 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emulator.errors import RunError
-from emulator.kernel.tunnel import MAX_PAYLOAD, Frame, FrameReader, Kind, frame
+from emulator.kernel.stream import Stream
+from emulator.kernel.tunnel import MAX_PAYLOAD, Frame, Kind, frame
 from emulator.kernel.usermode import request
+
+_MOST_WAITING = 1 << 20
+"""Bytes of standard input that may wait for the run before no more is read."""
 
 
 def attach(tunnel: Path, argv: Sequence[str]) -> int:
@@ -31,56 +35,87 @@ def attach(tunnel: Path, argv: Sequence[str]) -> int:
         opening = frame(1, Kind.OPEN, request(argv, terminal))
         if len(opening.payload) > MAX_PAYLOAD:
             raise RunError("the command line and environment are too long for the tunnel (1 MiB)")
-        connection.sendall(opening.encode())
-        with _forwarding(connection, terminal):
-            return _pump(connection)
+        stream = Stream(connection)
+        stream.queue(opening)
+        with _forwarding(stream, terminal) as wakes:
+            return _pump(stream, wakes)
 
 
-def _pump(connection: socket.socket) -> int:
+def _pump(stream: Stream, wakes: int) -> int:
     # Not epoll, which takes no plain files, and standard input may be one.
-    reader, selector = FrameReader(), selectors.PollSelector()
-    selector.register(connection, selectors.EVENT_READ)
-    selector.register(0, selectors.EVENT_READ)
+    selector, open_input = selectors.PollSelector(), True
+    selector.register(wakes, selectors.EVENT_READ)
     while True:
-        for key, _ in selector.select():
-            if key.fd == 0:
+        _flush(stream)
+        _listen(selector, 0, open_input and len(stream.waiting) < _MOST_WAITING)
+        _listen(selector, stream.socket, True, bool(stream.waiting))
+        for key, events in selector.select():
+            if key.fd == wakes:
+                os.read(wakes, 4096)
+            elif key.fd == 0:
                 data = os.read(0, 32768)
-                kind = Kind.STDIN if data else Kind.STDIN_END
-                connection.sendall(Frame(1, kind, data).encode())
-                if not data:
-                    selector.unregister(0)
-                continue
-            data = connection.recv(1 << 18)
-            if not data:
-                raise RunError("the run ended while the command was running")
-            for each in reader.feed(data):
-                if each.kind is Kind.EXIT:
-                    return int(each.value)
-                os.write(1 if each.kind is Kind.STDOUT else 2, each.payload)
+                stream.queue(Frame(1, Kind.STDIN if data else Kind.STDIN_END, data))
+                open_input = bool(data)
+            elif events & selectors.EVENT_READ:
+                for each in stream.read():
+                    if each.kind is Kind.EXIT:
+                        return int(each.value)
+                    os.write(1 if each.kind is Kind.STDOUT else 2, each.payload)
+                if stream.closed:
+                    raise RunError("the run ended while the command was running")
+
+
+def _flush(stream: Stream) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        raise RunError("the run ended while the command was running") from None
+
+
+def _listen(
+    selector: selectors.BaseSelector, what: int | socket.socket, read: bool, write: bool = False
+) -> None:
+    """Watch ``what`` for just this."""
+    events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
+    known = what in selector.get_map()
+    if known and not events:
+        selector.unregister(what)
+    elif known:
+        selector.modify(what, events)
+    elif events:
+        selector.register(what, events)
 
 
 @contextmanager
-def _forwarding(connection: socket.socket, terminal: bool) -> Iterator[None]:
-    """Pass signals on; make a terminal raw and pass its size on, and put it back at the end."""
+def _forwarding(stream: Stream, terminal: bool) -> Iterator[int]:
+    """Pass signals on; make a terminal raw and pass its size on, and put it back at the end.
+
+    Yields a descriptor that becomes readable when a signal has queued something.
+    """
 
     def pass_on(number: int, _: object) -> None:
-        connection.sendall(frame(1, Kind.SIGNAL, number).encode())
+        stream.queue(frame(1, Kind.SIGNAL, number))
 
     def resize(*_: object) -> None:
         size = os.get_terminal_size(0)
-        connection.sendall(frame(1, Kind.WINDOW, [size.lines, size.columns]).encode())
+        stream.queue(frame(1, Kind.WINDOW, [size.lines, size.columns]))
 
+    wakes, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    woken_before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     handlers = {signal.SIGINT: pass_on, signal.SIGTERM: pass_on}
+    handlers |= {signal.SIGWINCH: resize} if terminal else {}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     kept = None
     if terminal:
         kept = termios.tcgetattr(0)
         tty.setraw(0)
-        before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, resize)
     try:
-        yield
+        yield wakes
     finally:
+        signal.set_wakeup_fd(woken_before)
         for number, handler in before.items():
             signal.signal(number, handler)
         if kept:
             termios.tcsetattr(0, termios.TCSADRAIN, kept)
+        os.close(wakes)
+        os.close(wake)

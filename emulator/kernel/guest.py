@@ -6,6 +6,7 @@ The root file system is the host's (hostfs), with the rights of whoever started 
 
 import ctypes
 import fcntl
+import json
 import os
 import pty
 import resource
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.kernel.namespaces import mount
-from emulator.kernel.tunnel import Frame, FrameReader, Kind, frame
+from emulator.kernel.tunnel import FIRST, REQUEST_MARK, Frame, FrameReader, Kind, frame
 
 SERIAL = "/dev/ttyS0"
 MODULES = (
@@ -41,10 +42,11 @@ _LAST_READS = 8
 
 
 def main() -> None:
-    """Prepare the guest, serve sessions until told to power off, and power off."""
+    """Run the command this kernel was booted for, serving sessions meanwhile; then power off."""
     try:
+        first = json.loads(Path(os.environ[REQUEST_MARK]).read_text())  # /run is the host's yet
         _prepare()
-        Server().serve()
+        Server().serve(first)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -108,10 +110,12 @@ class Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.selector.register(wake, selectors.EVENT_READ, "reap")
 
-    def serve(self) -> None:
-        """Serve until the host says POWER_OFF or hangs up."""
+    def serve(self, first: dict[str, Any]) -> None:
+        """Serve until the command ``first`` has ended, or the host says POWER_OFF or hangs up."""
         self.send(Frame(0, Kind.READY))
-        while True:
+        self.open(FIRST, first)
+        self.handle(Frame(FIRST, Kind.STDIN_END))
+        while FIRST in self.sessions:
             for key, events in self.selector.select():
                 if key.data == "reap":
                     os.read(key.fd, 4096)
@@ -138,13 +142,16 @@ class Server:
         while data:
             data = data[os.write(self.serial, data) :]
 
+    def open(self, number: int, request: dict[str, Any]) -> None:
+        """Start a command and listen to what it prints."""
+        self.sessions[number] = session = Session(number, request)
+        for fd, kind in session.outputs.items():
+            self.selector.register(fd, selectors.EVENT_READ, (session, kind))
+
     def handle(self, each: Frame) -> None:
         """Act on one frame from the host."""
         if each.kind is Kind.OPEN:
-            session = Session(each.session, each.value)
-            self.sessions[each.session] = session
-            for fd, kind in session.outputs.items():
-                self.selector.register(fd, selectors.EVENT_READ, (session, kind))
+            self.open(each.session, each.value)
             return
         session = self.sessions.get(each.session)
         if session is None:

@@ -22,6 +22,7 @@ from emulator.kernel.messages import (
     route_to,
 )
 from emulator.kernel.netlink import NetlinkSocket
+from emulator.kernel.parentage import DEFAULT_SLACK_NS, set_timer_slack, timer_slack
 from emulator.network import Node
 
 PORT_IFINDEX = 10
@@ -113,18 +114,29 @@ class NodeHandle:
         with self.entered():
             return socket.socket(family, kind, protocol)
 
-    def spawn(self, argv: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-        """Start a process in the node, in a session of its own, output appended to ``log``."""
+    def spawn(
+        self, argv: Sequence[str], log: Path, timer_slack_ns: int = DEFAULT_SLACK_NS
+    ) -> subprocess.Popen[bytes]:
+        """Start a process in the node, in a session of its own, output appended to ``log``.
+
+        ``timer_slack_ns`` is how late its timers may be. Above the default, a process that polls
+        in vain until a timer is due is put to sleep for as long in virtual time.
+        """
         log.parent.mkdir(parents=True, exist_ok=True)
+        ours = timer_slack()
         with self.entered(), log.open("ab") as output:
-            return subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},
-            )
+            set_timer_slack(timer_slack_ns)  # inherited; a preexec_fn would cost a copying fork
+            try:
+                return subprocess.Popen(
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},
+                )
+            finally:
+                set_timer_slack(ours)
 
     def own(self, path: Path) -> None:
         """Have ``path``, which a daemon will leave elsewhere, removed however the run ends."""

@@ -1,7 +1,8 @@
 """The tunnel into the user-mode kernel: framed sessions over one byte stream. No I/O here.
 
 hostfs passes files but no sockets, so the host and PID 1 of the guest talk over a serial line.
-Each session is one command in the guest with its standard streams, signals and exit code.
+Each session is one command in the guest with its standard streams, signals and exit code. The
+first one is not asked for by OPEN but by a file that REQUEST_MARK names.
 
     OPEN ──> (STDIN | WINDOW | SIGNAL)* STDIN_END?          host to guest
              (STDOUT | STDERR)* EXIT                        guest to host
@@ -18,6 +19,9 @@ _HEADER = struct.Struct("!HBI")
 MAX_PAYLOAD = 1 << 20
 """A longer frame means that the stream is out of step: nobody sends one."""
 
+REQUEST_MARK = "LASERMESH_REQUEST"
+"""Environment variable of PID 1: the file that holds what OPEN would, for session FIRST."""
+FIRST = 1
 
 WINDOW_BYTES = 2048
 """Bytes that the host may send ahead of what the guest has read (it answers with CREDIT frames).

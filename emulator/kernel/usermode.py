@@ -1,11 +1,15 @@
-"""Debian's user-mode kernel as a place to run commands: boot, tunnel, sessions, power off.
+"""A user-mode kernel as a place to run a command: boot, tunnel, sessions, power off.
 
 The kernel is one process of the host (plus helpers in its process group), needs no root, and
-sees the host's files. Commands in it are sessions over a serial line (``tunnel.py``); other
-processes of the same user reach it by the UNIX socket that :meth:`UserModeKernel.serve` opens.
+sees the host's files. There are two: Debian's, whose time is ours, and our own build, whose
+clock jumps over idleness (:class:`Virtual`). The command it is booted for is in a file from the
+start, since in virtual time any input from outside would come at a moment that no run repeats;
+further commands are sessions over a serial line (``tunnel.py``), which other processes of the
+same user reach by the UNIX socket that :meth:`UserModeKernel.serve` opens.
 """
 
-import math
+import ctypes
+import json
 import os
 import selectors
 import shutil
@@ -17,32 +21,49 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emulator.errors import CapabilityError, KernelError
 from emulator.kernel.parentage import die_with_parent
 from emulator.kernel.probe import UML_BINARY, user_mode_kernel
-from emulator.kernel.tunnel import WINDOW_BYTES, Frame, FrameReader, Kind, frame
+from emulator.kernel.stream import Stream
+from emulator.kernel.tunnel import FIRST, REQUEST_MARK, WINDOW_BYTES, Frame, Kind, frame
 
 BOOT_DEADLINE_S = 60.0
 KERNEL_MARK = "LASERMESH_KERNEL"
-"""Set in the environment of everything that runs inside: its value is ``usermode``."""
+"""Set in the environment of everything that runs inside: ``usermode`` or ``virtual``."""
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_BLOCK_BYTES = 65536
 _MOST_WAITING = 1 << 20
 """Bytes that may wait for the guest before clients have to."""
+_ADDR_NO_RANDOMIZE = 0x0040000
 
 Output = Callable[[Kind, bytes], None]
 
 
-def request(argv: Sequence[str], terminal: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Virtual:
+    """What makes a kernel's time virtual and its runs repeatable.
+
+    ``epoch_ns``: UTC at boot. ``seed``: all randomness inside, from 1 to 2^64 - 1.
+    """
+
+    image: Path
+    epoch_ns: int
+    seed: int
+
+
+def request(
+    argv: Sequence[str], terminal: bool = False, kernel: str = "usermode"
+) -> dict[str, Any]:
     """Return the OPEN request for ``argv`` with this process's folder and environment."""
     size = shutil.get_terminal_size()
-    env = {**os.environ, KERNEL_MARK: "usermode", "TMPDIR": "/run/tmp"}
+    env = {**os.environ, KERNEL_MARK: kernel, "TMPDIR": "/run/tmp"}
     env.pop("LASERMESH_STATE", None)  # names a folder of the host's; the guest's /run is its own
+    if kernel == "virtual":  # sets in an order of their own, and caches that a first run writes
+        env |= {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     return {
         "argv": list(argv),
         "cwd": os.getcwd(),
@@ -71,25 +92,37 @@ def memory_folder(memory_mb: int) -> str:
 
 
 class UserModeKernel:
-    """A booted user-mode kernel; use as a context manager.
+    """A user-mode kernel booted to run ``argv``; use as a context manager.
 
     ``state_dir`` receives the console log, the tunnel's socket and the kernel's own pid folder.
+    What the command prints goes to ``output``.
     """
 
-    def __init__(self, state_dir: Path, memory_mb: int) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        memory_mb: int,
+        argv: Sequence[str],
+        output: Output,
+        virtual: Virtual | None = None,
+    ) -> None:
         self.state_dir = state_dir
         self.memory_mb = memory_mb
+        self.argv = argv
+        self.virtual = virtual
         self.console = state_dir / "console.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._output = output
         self._selector = selectors.DefaultSelector()
-        self._sessions: dict[int, Callable[[Frame], None]] = {}
-        self._clients: dict[int, _Stream] = {}
-        self._next_session = 1
+        self._sessions: dict[int, Callable[[Frame], None]] = {FIRST: self._take}
+        self._clients: dict[int, Stream] = {}
+        self._last_session = FIRST
         self._ready = False
+        self._code: int | None = None
         self._listener: socket.socket | None = None
 
     def __enter__(self) -> "UserModeKernel":
-        missing = user_mode_kernel()
+        missing = "" if self.virtual else user_mode_kernel()
         if missing:
             raise CapabilityError(
                 f"no user-mode kernel: {missing}. Install it: apt-get install user-mode-linux"
@@ -111,62 +144,85 @@ class UserModeKernel:
         if self.process:
             kill_group(self.process.pid)
             self.process.wait()
+            self._stream.close()
         if self._listener:
             self._listener.close()
         self._selector.close()
 
     def _boot(self) -> None:
-        ours, theirs = socket.socketpair()
-        memory_dir = memory_folder(self.memory_mb)
-        with self.console.open("wb") as console, theirs:
-            serial, log = theirs.fileno(), console.fileno()
-            argv = [
-                str(shutil.which(UML_BINARY)),
-                f"mem={self.memory_mb}M",
-                "root=/dev/root",
-                "rootfstype=hostfs",
-                "rootflags=/",
-                "rw",
-                "quiet",
-                f"uml_dir={self.state_dir}",
-                "umid=kernel",
-                "con=null",
-                f"con0=null,fd:{log}",
-                "ssl=null",
-                f"ssl0=fd:{serial},fd:{serial}",
-                f"init={sys.executable}",
-                "--",
-                "-m",
-                "emulator.kernel.guest",
-            ]
+        ask = self.state_dir / "request.json"
+        kernel = "virtual" if self.virtual else "usermode"
+        ask.write_text(json.dumps(request(self.argv, kernel=kernel)))
+        # A descriptor for each direction: in virtual time the kernel makes its output blocking.
+        to_guest, serial_in = socket.socketpair()
+        from_guest, serial_out = socket.socketpair()
+        self._stream = Stream(from_guest, to_guest, WINDOW_BYTES)
+        self._selector.register(from_guest, selectors.EVENT_READ, self._from_guest)
+        memory_dir, parent = memory_folder(self.memory_mb), os.getpid()
+
+        def become_kernel() -> None:
+            die_with_parent(signal.SIGTERM, parent)
+            if self.virtual:  # else the size of its memory depends on where the host put its heap
+                ctypes.CDLL(None).personality(_ADDR_NO_RANDOMIZE)
+
+        with self.console.open("wb") as console, serial_in, serial_out:
             self.process = subprocess.Popen(
-                argv,
+                self._command_line(ask, serial_in.fileno(), serial_out.fileno(), console.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
-                pass_fds=(serial, log),
+                pass_fds=(serial_in.fileno(), serial_out.fileno(), console.fileno()),
                 start_new_session=True,
-                preexec_fn=partial(  # noqa: PLW1509 - no threads here, and prctl must be the child's
-                    die_with_parent, signal.SIGTERM, os.getpid()
-                ),
+                preexec_fn=become_kernel,  # noqa: PLW1509 - no threads here
                 env={**os.environ, "TMPDIR": memory_dir},
             )
-        self._stream = _Stream(ours, WINDOW_BYTES)
-        self._selector.register(ours, selectors.EVENT_READ, self._from_guest)
         deadline = time.monotonic() + BOOT_DEADLINE_S
         while not self._ready:
             self._turn(0.2)
             if self.process.poll() is not None or time.monotonic() > deadline:
-                tail = "\n".join(self.console.read_text(errors="replace").splitlines()[-8:])
-                raise KernelError(f"the user-mode kernel did not boot. Its console ends:\n{tail}")
+                raise KernelError(f"the user-mode kernel did not boot.{self._last_words()}")
 
-    def run(self, argv: Sequence[str], output: Output) -> int:
-        """Run ``argv`` inside, hand what it prints to ``output`` and return its exit code.
+    def _command_line(self, ask: Path, serial_in: int, serial_out: int, log: int) -> list[str]:
+        image, time_words = str(shutil.which(UML_BINARY)), []
+        if self.virtual:
+            image = str(self.virtual.image)
+            time_words = [
+                "time-travel=inf-cpu",
+                f"time-travel-start={self.virtual.epoch_ns}",
+                f"random_seed={self.virtual.seed}",
+            ]
+        return [
+            image,
+            f"mem={self.memory_mb}M",
+            "root=/dev/root",
+            "rootfstype=hostfs",
+            "rootflags=/",
+            "rw",
+            "quiet",
+            f"uml_dir={self.state_dir}",
+            "umid=kernel",
+            "con=null",
+            f"con0=null,fd:{log}",
+            "ssl=null",
+            f"ssl0=fd:{serial_in},fd:{serial_out}",
+            *time_words,
+            f"{REQUEST_MARK}={ask}",
+            f"init={sys.executable}",
+            "--",
+            "-m",
+            "emulator.kernel.guest",
+        ]
+
+    def _last_words(self) -> str:
+        tail = "\n".join(self.console.read_text(errors="replace").splitlines()[-8:])
+        return f" Its console ends:\n{tail}" if tail else ""
+
+    def run(self) -> int:
+        """Wait for the command that the kernel was booted for and return its exit code.
 
         SIGINT and SIGTERM to this process are passed on to the command, which then ends in its
         own way; a third one kills the kernel.
         """
-        number, exited = self._open(request(argv), output)
         asked = 0
 
         def pass_on(received: int, _: object) -> None:
@@ -174,38 +230,33 @@ class UserModeKernel:
             asked += 1
             if asked > 2 and self.process:
                 kill_group(self.process.pid)
-            self._stream.queue(frame(number, Kind.SIGNAL, received))
+            self._stream.queue(frame(FIRST, Kind.SIGNAL, received))
 
         before = {s: signal.signal(s, pass_on) for s in _PASSED_ON}
         try:
-            while not exited:
+            while self._code is None:
                 self._turn(1.0)
-                if self.process and self.process.poll() is not None and not exited:
-                    raise KernelError(f"the user-mode kernel died; see {self.console}")
+                if self.process and self.process.poll() is not None:
+                    self._turn(0.0)  # its last frames
+                    if self._code is None:
+                        raise KernelError(f"the user-mode kernel died.{self._last_words()}")
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
-        return exited[0]
+        return self._code
 
-    def _open(self, what: dict[str, Any], output: Output) -> tuple[int, list[int]]:
-        exited: list[int] = []
-
-        def receive(each: Frame) -> None:
-            if each.kind is Kind.EXIT:
-                exited.append(int(each.value))
-            else:
-                output(each.kind, each.payload)
-
-        number = self._number(receive)
-        self._stream.queue(frame(number, Kind.OPEN, what))
-        self._stream.queue(Frame(number, Kind.STDIN_END))
-        return number, exited
+    def _take(self, each: Frame) -> None:
+        if each.kind is Kind.EXIT:
+            self._code = int(each.value)
+        else:
+            self._output(each.kind, each.payload)
 
     def _number(self, receive: Callable[[Frame], None]) -> int:
-        number = self._next_session
-        self._next_session = number % 65_000 + 1
-        self._sessions[number] = receive
-        return number
+        self._last_session = self._last_session % 65_000 + 1
+        while self._last_session in self._sessions:
+            self._last_session = self._last_session % 65_000 + 1
+        self._sessions[self._last_session] = receive
+        return self._last_session
 
     def serve(self) -> Path:
         """Accept sessions of this user's other processes during :meth:`run`; return the socket."""
@@ -220,7 +271,7 @@ class UserModeKernel:
     def _accept(self) -> None:
         assert self._listener is not None
         client, _ = self._listener.accept()
-        stream = _Stream(client)
+        stream = Stream(client)
         number = self._number(lambda each: stream.queue(Frame(1, each.kind, each.payload)))
         self._clients[number] = stream
 
@@ -234,14 +285,15 @@ class UserModeKernel:
                 stream.closed = True
             if stream.closed:
                 self._drop(number)
-                self._stream.queue(frame(number, Kind.SIGNAL, signal.SIGHUP))
 
         self._selector.register(client, selectors.EVENT_READ, receive)
 
     def _drop(self, number: int) -> None:
+        """Forget a client that has gone, and tell its command."""
         stream = self._clients.pop(number)
         self._selector.unregister(stream.socket)
-        stream.socket.close()
+        stream.close()
+        self._stream.queue(frame(number, Kind.SIGNAL, signal.SIGHUP))
 
     def _from_guest(self) -> None:
         for each in self._stream.read():
@@ -260,52 +312,11 @@ class UserModeKernel:
         for number, client in list(self._clients.items()):
             try:
                 client.flush()
-            except OSError:  # it has gone; its command is told
+            except OSError:
                 self._drop(number)
-                self._stream.queue(frame(number, Kind.SIGNAL, signal.SIGHUP))
         waiting = self._stream.waiting or any(c.waiting for c in self._clients.values())
         for key, _ in self._selector.select(0.01 if waiting else timeout_s):
             key.data()
-
-
-class _Stream:
-    """A socket that carries frames, with what could not be written yet.
-
-    ``credit`` is how many bytes the other end is ready for, where it says so.
-    """
-
-    def __init__(self, end: socket.socket, credit: float = math.inf) -> None:
-        self.socket = end
-        self.credit = credit
-        self.socket.setblocking(False)
-        self.closed = False
-        self.waiting = bytearray()
-        self._reader = FrameReader()
-
-    def read(self) -> list[Frame]:
-        """Return the frames that have arrived; sets ``closed`` at the end of the stream."""
-        try:
-            data = self.socket.recv(1 << 18)
-        except BlockingIOError:
-            return []
-        except OSError:
-            data = b""
-        self.closed = not data
-        return list(self._reader.feed(data))
-
-    def queue(self, each: Frame) -> None:
-        """Add a frame to what is waiting to be written."""
-        self.waiting += each.encode()
-
-    def flush(self) -> None:
-        """Write as much of what is waiting as the other end takes."""
-        try:
-            while self.waiting and self.credit > 0:
-                sent = self.socket.send(self.waiting[: int(min(self.credit, _BLOCK_BYTES))])
-                self.credit -= sent
-                del self.waiting[:sent]
-        except BlockingIOError:
-            return
 
 
 def kill_group(leader: int) -> None:

@@ -32,7 +32,7 @@ from emulator.report.record import Answer, RunRecord
 from emulator.report.timeline import MOST_ROWS, laser_count, timeline
 
 _SAID = {"raw": "raw", "onboard": "on board", "laser": "by laser"}
-_KERNELS = {"host": "the host's", "usermode": "user-mode"}
+_KERNELS = {"host": "the host's", "usermode": "user-mode", "virtual": "user-mode, virtual time"}
 _UNITS = {"_s": f"{NBSP}s", "_ms": f"{NBSP}ms", "_bytes": f"{NBSP}bytes"}
 _MOST_EVENTS = 60
 

@@ -21,6 +21,7 @@ from emulator.sections import OffloadWorkload
 _KERNELS = {
     "host": "the Linux kernel of the host",
     "usermode": "a user-mode Linux kernel, booted for this run",
+    "virtual": "a user-mode Linux kernel with a clock of its own, booted for this run",
 }
 _CLOCKS = {
     "real": "in real time: a busy machine shows up in the round trips and in the lag above",

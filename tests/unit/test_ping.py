@@ -1,5 +1,7 @@
 """Echo packets byte by byte, and the round trip that geometry predicts."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scapy.layers.inet import ICMP
@@ -11,13 +13,15 @@ from emulator.sections import PingWorkload
 from emulator.units import C_KM_S
 from protocols.ping import (
     WIRE_BYTES,
+    Expectation,
     Ping,
     echo_request,
-    expected_rtt_ms,
     internet_checksum,
 )
+from protocols.static import next_hops, walk
 
 ONE_NANOSECOND_MS = 1e-6
+ONE_MICROSECOND_MS = 1e-3
 
 
 def test_checksum_of_rfc_1071() -> None:
@@ -34,14 +38,31 @@ def test_scapy_reads_our_echo_request() -> None:
     assert len(packet[Raw].load) == 56
 
 
-def test_expected_rtt_is_twice_range_over_c_and_serialisation() -> None:
+def test_expected_rtt_is_range_over_c_and_serialisation_out_and_back() -> None:
     plan = LinkPlan.of(Scenario.load("three-body"))
     a, f = (plan.network.node(f"scs-01-{x}").index for x in "af")
-    at = plan.ephemeris.positions_km(np.array([7.25]))[:, 0]
-    due_ms = 2e3 * (np.linalg.norm(at[a] - at[f]) / C_KM_S + WIRE_BYTES * 8 / 1e8)
-    assert expected_rtt_ms(plan, plan.at(7), [a, f], 7.25) == pytest.approx(
-        due_ms, abs=ONE_NANOSECOND_MS
-    )
+    elapsed_s = 0.0
+    for _ in range(2):
+        at = plan.ephemeris.positions_km(np.array([7.25 + elapsed_s]))[:, 0]
+        elapsed_s += np.linalg.norm(at[a] - at[f]) / C_KM_S + WIRE_BYTES * 8 / 1e8
+    due_ms = pytest.approx(1e3 * elapsed_s, abs=ONE_NANOSECOND_MS)
+    assert Expectation(plan).rtt_ms(a, f, 7.25) == due_ms
+
+
+def test_expected_rtt_adds_up_the_hops_and_knows_where_there_is_no_way() -> None:
+    plan = LinkPlan.of(Scenario.load("three-body"))
+    network, state = plan.network, plan.at(7)
+    expected, hops = Expectation(plan), next_hops(network, state)
+    a = network.node("scs-01-a").index
+    lengths = {}
+    for b in range(len(network.nodes)):
+        path = walk(hops, a, b)
+        assert (expected.rtt_ms(a, b, 7.25) is None) == (path == [])
+        lengths[len(path)] = path
+    path = lengths[max(lengths)]
+    assert len(path) > 3
+    pieces = sum(expected.rtt_ms(*pair, 7.25) for pair in itertools.pairwise(path))
+    assert expected.rtt_ms(a, path[-1], 7.25) == pytest.approx(pieces, abs=ONE_MICROSECOND_MS)
 
 
 def test_default_pairs_are_the_laser_neighbours() -> None:
