@@ -32,7 +32,7 @@ from protocols import base
 
 Notify = Callable[[dict[str, Any]], None]
 
-_CARRIER_S = 60.0
+_CARRIER_S, _CARRIERS_PER_S = 60.0, 50
 _LEAD_S = 0.5
 """Between the last preparation and the first step, so that the workloads are ready for it."""
 
@@ -112,8 +112,9 @@ class Emulation:
         seconds = self.fabric.build(self.player.dark)
         self.player.show(0)
         self._verify()
-        if not ownership.wait_for(self.fabric.noticed, _CARRIER_S):
-            raise RunError(f"nodes did not see the light of their links within {_CARRIER_S:.0f} s")
+        allowed_s = _CARRIER_S + 2 * len(network.ports) / _CARRIERS_PER_S
+        if not ownership.wait_for(self.fabric.noticed, allowed_s):
+            raise RunError(f"nodes did not see the light of their links within {allowed_s:.0f} s")
         self._save_desired()
         self.tell("built", nodes=len(network.nodes), ports=len(network.ports), seconds=seconds)
 

@@ -15,6 +15,12 @@ from emulator.scenario import Scenario
 from emulator.sections import Fit
 
 Kind = Literal["satellite", "station"]
+_FIRST_IPV4 = 0x0A000001
+
+
+def ipv4_words(nodes: np.ndarray) -> np.ndarray:
+    """Return the loopback addresses of ``nodes`` as the four bytes on the wire, dtype ``>u4``."""
+    return np.array(_FIRST_IPV4 + np.asarray(nodes, dtype=np.int64), dtype=">u4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,7 @@ class Node:
     @property
     def ipv4(self) -> str:
         """Loopback address that all its interfaces borrow (unnumbered), and its router id."""
-        number = self.index + 1
-        return f"10.0.{number >> 8}.{number & 255}"
+        return ".".join(map(str, ipv4_words(self.index).tobytes()))
 
     @property
     def ipv6(self) -> str:

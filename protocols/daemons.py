@@ -52,6 +52,8 @@ class Daemons:
 
     speaker = ""
     """Name of the daemon that speaks the protocol: the one to ask where routes are missing."""
+    timer_slack_ns: int | None = None
+    """How late the daemons' timers may be, where that is not the kernel's default."""
 
     def __init__(self, plan: LinkPlan, nodes: Nodes) -> None:
         self.plan = plan
@@ -63,7 +65,8 @@ class Daemons:
     def spawn(self, name: str, daemon: str, argv: Sequence[str]) -> Popen[bytes]:
         """Start a daemon of a node and watch it from now on."""
         handle = self.nodes[name]
-        process = handle.spawn(argv, handle.state_dir / f"{daemon}.out")
+        log = handle.state_dir / f"{daemon}.out"
+        process = handle.spawn(argv, log, self.timer_slack_ns)
         self.daemons[name, daemon] = process
         return process
 

@@ -16,8 +16,8 @@ from protocols.base import Nodes
 _TRANSIT_PENALTY_NS = 10**9
 """Added to every link of a station: more than any sky path, so stations end traffic."""
 
-Routes = dict[str, dict[str, tuple[str, int]]]
-"""Per node name: destination address → (neighbour's address, offset of the port towards it)."""
+NO_ROUTE = -1
+_OFFSET_BITS = 8
 
 
 def next_hops(network: Network, state: np.ndarray) -> np.ndarray:
@@ -37,24 +37,10 @@ def next_hops(network: Network, state: np.ndarray) -> np.ndarray:
     order = np.lexsort((weight, head, tail))
     _, first = np.unique(tail[order] * count + head[order], return_index=True)
     keep = order[first]
-    graph = coo_array((weight[keep], (tail[keep], head[keep])), shape=(count, count)).tocsr()
+    # From each destination against the light: a node's predecessor is then its next hop.
+    graph = coo_array((weight[keep], (head[keep], tail[keep])), shape=(count, count)).tocsr()
     _, before = dijkstra(graph, return_predecessors=True)
-    return _first_steps(before)
-
-
-def _first_steps(before: np.ndarray) -> np.ndarray:
-    """Turn predecessors (scipy: negative for none) into first steps, walking back from each end."""
-    count = len(before)
-    source = np.arange(count)[:, None]
-    step = np.broadcast_to(np.arange(count), before.shape).copy()
-    reachable = before >= 0
-    step[~reachable] = -1
-    while True:
-        previous = np.where(reachable, before[source, np.maximum(step, 0)], -1)
-        onward = reachable & (previous != source)
-        if not onward.any():
-            return step
-        step[onward] = previous[onward]
+    return np.maximum(before.T, NO_ROUTE)  # scipy: -9999
 
 
 def walk(hops: np.ndarray, a: int, b: int) -> list[int]:
@@ -68,37 +54,39 @@ def walk(hops: np.ndarray, a: int, b: int) -> list[int]:
     return path
 
 
-def shortest_path_routes(network: Network, state: np.ndarray) -> Routes:
-    """Return every node's host routes to all others it can reach."""
+def pack(via: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Return routes as integers: the neighbour's index and the offset of the port towards it."""
+    return (via << _OFFSET_BITS | offset).astype(np.int32)
+
+
+def unpack(routes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (neighbours, port offsets) of packed routes."""
+    return routes >> _OFFSET_BITS, routes & ((1 << _OFFSET_BITS) - 1)
+
+
+def shortest_path_routes(network: Network, state: np.ndarray) -> np.ndarray:
+    """Return every node's packed route to each other, shape ``(nodes, nodes)``, or NO_ROUTE."""
     hops = next_hops(network, state)
     towards = _ports_towards(network, state)
-    routes: Routes = {node.name: {} for node in network.nodes}
-    for source, destination in np.argwhere(hops >= 0).tolist():
-        hop = int(hops[source, destination])
-        routes[network.nodes[source].name][network.nodes[destination].ipv4] = (
-            network.nodes[hop].ipv4,
-            towards[source, hop],
-        )
-    return routes
+    offset = np.take_along_axis(towards, np.maximum(hops, 0), axis=1)
+    return np.where(hops < 0, NO_ROUTE, pack(hops, offset))
 
 
-def neighbour_routes(network: Network, state: np.ndarray) -> Routes:
-    """Return every node's host routes to its direct neighbours."""
-    routes: Routes = {node.name: {} for node in network.nodes}
-    for (node, peer), offset in _ports_towards(network, state).items():
-        address = network.nodes[peer].ipv4
-        routes[network.nodes[node].name][address] = (address, offset)
-    return routes
+def neighbour_routes(network: Network, state: np.ndarray) -> np.ndarray:
+    """Return every node's packed route to each direct neighbour, in the same shape."""
+    towards = _ports_towards(network, state)
+    neighbours = np.arange(len(network.nodes))[None, :]
+    return np.where(towards < 0, NO_ROUTE, pack(neighbours, towards))
 
 
-def _ports_towards(network: Network, state: np.ndarray) -> dict[tuple[int, int], int]:
-    """Offset of the quickest port of each node towards each of its neighbours."""
-    towards: dict[tuple[int, int], int] = {}
+def _ports_towards(network: Network, state: np.ndarray) -> np.ndarray:
+    """Offset of the quickest port of each node towards each other, -1 where no light joins them."""
+    first = np.array([node.ports[0].index if node.ports else 0 for node in network.nodes])
     lit = np.flatnonzero(state["peer"] >= 0)
-    for port in lit[np.argsort(-state["delay_ns"][lit], kind="stable")].tolist():
-        node = network.nodes[int(network.port_node[port])]
-        peer = int(network.port_node[state["peer"][port]])
-        towards[node.index, peer] = port - node.ports[0].index
+    lit = lit[np.argsort(-state["delay_ns"][lit], kind="stable")]
+    node = network.port_node[lit]
+    towards = np.full((len(network.nodes),) * 2, -1, dtype=np.int32)
+    towards[node, network.port_node[state["peer"][lit]]] = lit - first[node]
     return towards
 
 
@@ -108,11 +96,12 @@ class Precomputed:
     def __init__(self, plan: LinkPlan, nodes: Nodes) -> None:
         self.plan = plan
         self.nodes = nodes
-        self.written: Routes = {name: {} for name in nodes}
+        self.written = np.full((len(nodes),) * 2, NO_ROUTE, dtype=np.int32)
+        """Packed routes, as :func:`shortest_path_routes` returns them."""
 
     @staticmethod
-    def routes(network: Network, state: np.ndarray) -> Routes:
-        """Return the routes that every node shall hold in ``state``."""
+    def routes(network: Network, state: np.ndarray) -> np.ndarray:
+        """Return the packed routes that every node shall hold in ``state``."""
         raise NotImplementedError
 
     @staticmethod
@@ -130,8 +119,17 @@ class Precomputed:
 
     def step(self, state: np.ndarray) -> None:
         """Swap the tables of all nodes for those of ``state``."""
-        for name, wanted in self.routes(self.plan.network, state).items():
-            self.written[name] = self.nodes[name].replace_routes(self.written[name], wanted)
+        wanted = self.routes(self.plan.network, state)
+        differs = wanted != self.written
+        for handle in self.nodes.values():
+            node = handle.node.index
+            changed = np.flatnonzero(differs[node])
+            if len(changed):
+                there = wanted[node, changed] != NO_ROUTE
+                via, offset = unpack(wanted[node, changed[there]])
+                handle.write_routes(changed[there], via, offset)
+                handle.remove_routes(changed[~there])
+        self.written = wanted
 
     def converge(self, state: np.ndarray, deadline_s: float) -> None:
         """Routes stand as soon as they are written."""

@@ -4,19 +4,15 @@ from typing import Any
 
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from emulator.kernel.messages import IFF_UP, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST
 from emulator.units import MTU_BYTES
 
-_RTM_NEWLINK, _RTM_NEWADDR, _RTM_NEWROUTE, _RTM_DELROUTE = 16, 20, 24, 25
+_RTM_NEWLINK, _RTM_NEWADDR = 16, 20
 _IFF_NOARP = 0x80
 _AF_INET, _AF_INET6 = 2, 10
 _NODE_MAC = "02:4c:4d:00:00:01"
 _FABRIC_MAC = "02:4c:4d:00:00:02"
-_RTNH_F_ONLINK = 4
-ROUTE_PROTOCOL = 76
-"""rtm_protocol of the routes that Lasermesh itself writes ('L'); FRR's OSPF writes 188."""
 
 
 def _encode(message: Any, kind: int, flags: int, fields: dict[str, Any], attrs: Any) -> bytes:
@@ -88,31 +84,3 @@ def address(ifindex: int, ip: str, prefix: int) -> bytes:
     if family == _AF_INET6:
         attrs = [("IFA_ADDRESS", ip), ("IFA_FLAGS", 0x02)]
     return _encode(ifaddrmsg(), _RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, fields, attrs)
-
-
-def host_route(destination: str, gateway: str, ifindex: int, source: str) -> bytes:
-    """Return the message that routes one host by a neighbour across an unnumbered port."""
-    attrs = [
-        ("RTA_DST", destination),
-        ("RTA_OIF", ifindex),
-        ("RTA_GATEWAY", gateway),
-        ("RTA_PREFSRC", source),
-    ]
-    fields = _route_fields() | {"flags": _RTNH_F_ONLINK}
-    return _encode(rtmsg(), _RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, fields, attrs)
-
-
-def no_host_route(destination: str) -> bytes:
-    """Return the message that removes a route made by :func:`host_route`."""
-    return _encode(rtmsg(), _RTM_DELROUTE, 0, _route_fields(), [("RTA_DST", destination)])
-
-
-def _route_fields() -> dict[str, int]:
-    return {
-        "family": _AF_INET,
-        "dst_len": 32,
-        "table": 254,
-        "proto": ROUTE_PROTOCOL,
-        "scope": 0,
-        "type": 1,
-    }

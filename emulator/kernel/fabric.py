@@ -148,15 +148,18 @@ class Fabric:
         return held
 
     def noticed(self) -> bool:
-        """Whether every node has noticed all the light that its ports now have.
+        """Whether both ends of every port that has light now have noticed it.
 
         The kernel works off carrier changes a hundred at a time and about once a second; until
-        then a port passes packets that no route may use.
+        then no route may use a port's one end, and its other drops what it is to send.
         """
         lit = self.state["peer"] >= 0
+        ready = dict(messages.read_ready(b) for _, b in self._open().dump(messages.dump_links()))
+        if not all(ready[_FIRST_PORT + port] for port in np.flatnonzero(lit).tolist()):
+            return False
         for handle in self.nodes.values():
-            running = handle.running_ports()
-            if any(lit[port.index] and port.index not in running for port in handle.node.ports):
+            passing = handle.ready_ports()
+            if any(lit[port.index] and port.index not in passing for port in handle.node.ports):
                 return False
         return True
 

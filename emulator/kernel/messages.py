@@ -12,14 +12,14 @@ from collections.abc import Iterator
 import numpy as np
 
 RTM_NEWLINK, RTM_GETLINK = 16, 18
-RTM_GETROUTE = 26
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWQDISC, RTM_GETQDISC = 36, 38
 RTM_NEWTFILTER = 44
 RTM_NEWACTION, RTM_GETACTION = 48, 50
 NLM_F_REQUEST, NLM_F_ACK = 0x1, 0x4
 NLM_F_REPLACE, NLM_F_CREATE, NLM_F_EXCL, NLM_F_DUMP = 0x100, 0x400, 0x200, 0x300
 
-IFF_UP, IFF_RUNNING = 0x1, 0x40
+IFF_UP = 0x1
 TC_H_ROOT = 0xFFFFFFFF
 TC_H_CLSACT = 0xFFFFFFF1
 TC_H_CLSACT_INGRESS = 0xFFFFFFF2
@@ -108,7 +108,44 @@ LINK_FLAGS = np.dtype(
 )
 """RTM_NEWLINK that sets interface flags."""
 
+_RTMSG = [
+    ("family", "u1"),
+    ("dst_len", "u1"),
+    ("src_len", "u1"),
+    ("tos", "u1"),
+    ("table", "u1"),
+    ("protocol", "u1"),
+    ("scope", "u1"),
+    ("route_type", "u1"),
+    ("route_flags", "<u4"),
+    ("dst_head", "<u4"),
+    ("dst", ">u4"),
+]
+
+NO_HOST_ROUTE = np.dtype([*_HEADER, *_RTMSG])
+"""RTM_DELROUTE of a host route."""
+
+HOST_ROUTE = np.dtype(
+    [
+        *_HEADER,
+        *_RTMSG,
+        ("oif_head", "<u4"),
+        ("oif", "<u4"),
+        ("gateway_head", "<u4"),
+        ("gateway", ">u4"),
+        ("source_head", "<u4"),
+        ("source", ">u4"),
+    ]
+)
+"""RTM_NEWROUTE of a host route by a neighbour across an unnumbered port."""
+
+ROUTE_PROTOCOL = 76
+"""rtm_protocol of the routes that Lasermesh itself writes ('L'); FRR's OSPF writes 188."""
+
 _MAX_U32 = 0xFFFFFFFF
+_IFLA_OPERSTATE, _IF_OPER_UP = 16, 6
+_MAIN_TABLE, _RTN_UNICAST, _RTNH_F_ONLINK = 254, 1, 4
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC = 1, 4, 5, 7
 
 
 def _rows(dtype: np.dtype, count: int, kind: int, flags: int) -> np.ndarray:
@@ -163,6 +200,36 @@ def link_flags(ifindex: np.ndarray, up: bool) -> np.ndarray:
     rows["ifindex"], rows["change"] = ifindex, IFF_UP
     rows["flags_value"] = IFF_UP if up else 0
     return rows
+
+
+def host_routes(
+    to: np.ndarray, gateway: np.ndarray, oif: np.ndarray, source: np.ndarray
+) -> np.ndarray:
+    """Return messages that set host routes; addresses as four bytes in network order, ``>u4``."""
+    rows = _rows(HOST_ROUTE, len(to), RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE)
+    _route_head(rows, to)
+    rows["protocol"], rows["route_type"] = ROUTE_PROTOCOL, _RTN_UNICAST
+    rows["route_flags"] = _RTNH_F_ONLINK
+    for name, kind, values in (
+        ("oif", _RTA_OIF, oif),
+        ("gateway", _RTA_GATEWAY, gateway),
+        ("source", _RTA_PREFSRC, source),
+    ):
+        rows[f"{name}_head"], rows[name] = kind << 16 | 8, values
+    return rows
+
+
+def no_host_routes(to: np.ndarray) -> np.ndarray:
+    """Return messages that remove host routes made by :func:`host_routes`."""
+    rows = _rows(NO_HOST_ROUTE, len(to), RTM_DELROUTE, 0)
+    _route_head(rows, to)
+    rows["protocol"] = ROUTE_PROTOCOL
+    return rows
+
+
+def _route_head(rows: np.ndarray, to: np.ndarray) -> None:
+    rows["family"], rows["dst_len"], rows["table"] = socket.AF_INET, 32, _MAIN_TABLE
+    rows["dst_head"], rows["dst"] = _RTA_DST << 16 | 8, to
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -261,8 +328,18 @@ def read_mirred(body: bytes) -> Iterator[tuple[int, int]]:
 
 
 def read_link(body: bytes) -> tuple[int, int]:
-    """Return (ifindex, flags) of a link message: IFF_UP, IFF_RUNNING and others."""
+    """Return (ifindex, flags) of a link message: IFF_UP and others."""
     return struct.unpack_from("<iI", body, 4)
+
+
+def read_ready(body: bytes) -> tuple[int, bool]:
+    """Return (ifindex, whether it passes packets) of a link message.
+
+    By its operational state (RFC 2863), which the kernel sets when it has dealt with a change of
+    carrier: IFF_RUNNING is there before.
+    """
+    state = dict(attributes(body[16:]))[_IFLA_OPERSTATE]
+    return struct.unpack_from("<i", body, 4)[0], state[0] == _IF_OPER_UP
 
 
 def route_to(ipv4: str) -> bytes:

@@ -10,20 +10,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from emulator.errors import KernelError
-from emulator.kernel import build, namespaces
+from emulator.kernel import build, messages, namespaces
 from emulator.kernel.messages import (
-    IFF_RUNNING,
     dump_links,
     dump_routes,
     read_host_route,
-    read_link,
+    read_ready,
     read_route,
     route_to,
 )
 from emulator.kernel.netlink import NetlinkSocket
 from emulator.kernel.parentage import DEFAULT_SLACK_NS, set_timer_slack, timer_slack
-from emulator.network import Node
+from emulator.network import Node, ipv4_words
 
 PORT_IFINDEX = 10
 """Interface index of a node's first port inside its namespace; the others follow."""
@@ -31,8 +32,6 @@ _LOOPBACK_IFINDEX = 1
 
 OWNED_PATHS = "owned-paths"
 """File of a run's state folder that lists, a line each, what else on disk is the run's."""
-
-Routes = dict[str, tuple[str, int]]
 
 _SYSCTLS = {
     "ipv4/ip_forward": 1,
@@ -87,13 +86,13 @@ class NodeHandle:
         """Give the node its addresses: one a family, on the loopback and borrowed by every port."""
         node = self.node
         ports = range(PORT_IFINDEX, PORT_IFINDEX + len(node.ports))
-        messages = [build.link_up(ifindex) for ifindex in (_LOOPBACK_IFINDEX, *ports)]
+        batch = [build.link_up(ifindex) for ifindex in (_LOOPBACK_IFINDEX, *ports)]
         for ifindex in (_LOOPBACK_IFINDEX, *ports):
-            messages.append(build.address(ifindex, node.ipv4, 32))
+            batch.append(build.address(ifindex, node.ipv4, 32))
         if Path("/proc/sys/net/ipv6").exists():
-            messages.append(build.address(_LOOPBACK_IFINDEX, node.ipv6, 128))
-            messages += [build.address(ifindex, node.link_local, 64) for ifindex in ports]
-        self.netlink.send(messages, lambda i: f"configure {self.name} (message {i})")
+            batch.append(build.address(_LOOPBACK_IFINDEX, node.ipv6, 128))
+            batch += [build.address(ifindex, node.link_local, 64) for ifindex in ports]
+        self.netlink.send(batch, lambda i: f"configure {self.name} (message {i})")
 
     @property
     def netlink(self) -> NetlinkSocket:
@@ -115,7 +114,7 @@ class NodeHandle:
             return socket.socket(family, kind, protocol)
 
     def spawn(
-        self, argv: Sequence[str], log: Path, timer_slack_ns: int = DEFAULT_SLACK_NS
+        self, argv: Sequence[str], log: Path, timer_slack_ns: int | None = None
     ) -> subprocess.Popen[bytes]:
         """Start a process in the node, in a session of its own, output appended to ``log``.
 
@@ -125,7 +124,9 @@ class NodeHandle:
         log.parent.mkdir(parents=True, exist_ok=True)
         ours = timer_slack()
         with self.entered(), log.open("ab") as output:
-            set_timer_slack(timer_slack_ns)  # inherited; a preexec_fn would cost a copying fork
+            set_timer_slack(
+                timer_slack_ns or DEFAULT_SLACK_NS
+            )  # inherited; a preexec_fn would cost a copying fork
             try:
                 return subprocess.Popen(
                     argv,
@@ -144,22 +145,20 @@ class NodeHandle:
         with (self.state_dir.parent / OWNED_PATHS).open("a") as owned:
             print(path, file=owned)
 
-    def replace_routes(self, held: Routes, wanted: Routes) -> Routes:
-        """Turn the host routes ``held`` into ``wanted`` and return ``wanted``.
+    def write_routes(self, to: np.ndarray, via: np.ndarray, offset: np.ndarray) -> None:
+        """Set this node's host routes to nodes ``to`` by neighbours ``via``, all by index.
 
-        Routes are ``{destination: (neighbour's address, offset of the port)}``. A port that goes
-        dark keeps its routes (the kernel passes over them), so what was written is still there.
+        ``offset`` says by which of this node's ports. A port that goes dark keeps its routes; the
+        kernel passes over them.
         """
-        gone = [each for each in held if each not in wanted]
-        changed = {d: via for d, via in wanted.items() if held.get(d) != via}
-        messages = [
-            build.host_route(destination, gateway, PORT_IFINDEX + offset, self.node.ipv4)
-            for destination, (gateway, offset) in changed.items()
-        ]
-        messages += [build.no_host_route(destination) for destination in gone]
-        named = [*changed, *gone]
-        self.netlink.send(messages, lambda i: f"set the route of {self.name} to {named[i]}")
-        return wanted
+        oif, source = PORT_IFINDEX + np.asarray(offset), ipv4_words(self.node.index)
+        rows = messages.host_routes(ipv4_words(to), ipv4_words(via), oif, source)
+        self.netlink.send(rows, lambda i: f"set the route of {self.name} to node {to[i]}")
+
+    def remove_routes(self, to: np.ndarray) -> None:
+        """Remove host routes that :meth:`write_routes` has set."""
+        rows = messages.no_host_routes(ipv4_words(to))
+        self.netlink.send(rows, lambda i: f"remove the route of {self.name} to node {to[i]}")
 
     def next_port(self, ipv4: str) -> int | None:
         """Index of the port by which this node's kernel would send to ``ipv4``; None: no route."""
@@ -171,11 +170,11 @@ class NodeHandle:
         offset = ifindex - PORT_IFINDEX
         return self.node.ports[offset].index if 0 <= offset < len(self.node.ports) else None
 
-    def running_ports(self) -> set[int]:
-        """Indices of this node's ports that its kernel considers to have light."""
-        links = (read_link(body) for _, body in self.netlink.dump(dump_links()))
-        running = {ifindex - PORT_IFINDEX for ifindex, flags in links if flags & IFF_RUNNING}
-        return {p.index for offset, p in enumerate(self.node.ports) if offset in running}
+    def ready_ports(self) -> set[int]:
+        """Indices of this node's ports that its kernel knows to have light."""
+        links = (read_ready(body) for _, body in self.netlink.dump(dump_links()))
+        passing = {ifindex - PORT_IFINDEX for ifindex, ready in links if ready}
+        return {p.index for offset, p in enumerate(self.node.ports) if offset in passing}
 
     def routes(self) -> dict[str, frozenset[int]]:
         """Host routes of the node's main table, whoever wrote them, with offsets of their ports."""

@@ -39,6 +39,7 @@ _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MOST_WAITING = 1 << 20
 """Bytes that may wait for the guest before clients have to."""
 _ADDR_NO_RANDOMIZE = 0x0040000
+_LOOK_S = 0.2
 
 Output = Callable[[Kind, bytes], None]
 
@@ -160,8 +161,12 @@ class UserModeKernel:
         self._selector.register(from_guest, selectors.EVENT_READ, self._from_guest)
         memory_dir, parent = memory_folder(self.memory_mb), os.getpid()
 
+        cpu = idlest_cpu()
+
         def become_kernel() -> None:
             die_with_parent(signal.SIGTERM, parent)
+            # Kernel and guest processes take turns: on two processors each turn is an interrupt.
+            os.sched_setaffinity(0, {cpu})
             if self.virtual:  # else the size of its memory depends on where the host put its heap
                 ctypes.CDLL(None).personality(_ADDR_NO_RANDOMIZE)
 
@@ -317,6 +322,20 @@ class UserModeKernel:
         waiting = self._stream.waiting or any(c.waiting for c in self._clients.values())
         for key, _ in self._selector.select(0.01 if waiting else timeout_s):
             key.data()
+
+
+def idlest_cpu() -> int:
+    """The processor, of those that this process may use, that was idle for longest just now."""
+    before = _idle_ticks()
+    time.sleep(_LOOK_S)
+    after = _idle_ticks()
+    return max(os.sched_getaffinity(0), key=lambda cpu: after[cpu] - before[cpu])
+
+
+def _idle_ticks() -> dict[int, int]:
+    """Ticks that each processor has been idle since boot (proc(5), /proc/stat)."""
+    rows = (line.split() for line in Path("/proc/stat").read_text().splitlines())
+    return {int(row[0][3:]): int(row[4]) for row in rows if row[0][:3] == "cpu" and row[0] != "cpu"}
 
 
 def kill_group(leader: int) -> None:

@@ -6,12 +6,13 @@ import time
 import pytest
 
 from emulator.kernel.fabric import Fabric
+from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
 from protocols.objects import Receiver, make_object, send_object
 from protocols.offload import Offload
-from protocols.static import shortest_path_routes
-from tests.kernel.toys import Build, walker
+from protocols.static import Static
+from tests.kernel.toys import NOTICED_S, Build, walker
 
 PAUSE_S = 1.0
 
@@ -22,8 +23,8 @@ def pair(build: Build) -> tuple[Fabric, LinkPlan]:
     plan = LinkPlan.of(walker(rate_scale=10_000.0))
     fabric = build(plan)
     fabric.apply(plan.at(0))
-    for name, wanted in shortest_path_routes(plan.network, plan.at(0)).items():
-        fabric.nodes[name].replace_routes({}, wanted)
+    assert wait_for(fabric.noticed, NOTICED_S)
+    Static(plan, fabric.nodes).step(plan.at(0))
     return fabric, plan
 
 
@@ -85,7 +86,7 @@ def test_a_broken_transfer_resumes_where_it_ended(pair) -> None:
 def test_no_route_is_an_error_not_a_wait(pair) -> None:
     fabric, plan = pair
     handle = fabric.nodes["toy-01-01"]
-    handle.replace_routes(dict.fromkeys(handle.routes(), ("", 0)), {})
+    handle.remove_routes(range(1, len(plan.network.nodes)))
 
     async def transfer() -> None:
         await send_object(handle.socket, plan.network.nodes[1].ipv4, "image", b"x")

@@ -1,10 +1,19 @@
 """Small scenarios for the kernel tests."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from emulator.kernel.fabric import Fabric
+from emulator.kernel.usermode import KERNEL_MARK
 from emulator.scenario import Scenario
+
+VIRTUAL = os.environ.get(KERNEL_MARK) == "virtual"
+TOLERANCE_S = 1e-6 if VIRTUAL else 1e-3
+"""How far a packet's flight may be from the plan: a few looks at the clock, of 256 ns each, in
+virtual time; in real time what a busy machine does to it."""
+NOTICED_S = 60.0
+"""Allowed until nodes have noticed the light of their ports."""
 
 Build = Callable[..., Fabric]
 

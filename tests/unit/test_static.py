@@ -7,9 +7,11 @@ import pytest
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
 from protocols.static import (
+    NO_ROUTE,
     neighbour_routes,
     next_hops,
     shortest_path_routes,
+    unpack,
     walk,
 )
 
@@ -52,19 +54,28 @@ def test_stations_end_traffic(plan: LinkPlan) -> None:
 def test_routes_point_at_lit_ports_towards_the_next_hop(plan: LinkPlan) -> None:
     state = plan.at(100)
     hops = next_hops(plan.network, state)
-    by_address = {node.ipv4: node for node in plan.network.nodes}
-    for name, routes in shortest_path_routes(plan.network, state).items():
-        node = plan.network.node(name)
-        assert len(routes) == (hops[node.index] >= 0).sum()
-        for destination, (gateway, offset) in routes.items():
-            port = node.ports[offset].index
-            peer = plan.network.port_node[state["peer"][port]]
-            assert (
-                by_address[gateway].index == peer == hops[node.index, by_address[destination].index]
-            )
+    routes = shortest_path_routes(plan.network, state)
+    assert np.array_equal(routes == NO_ROUTE, hops < 0) and not np.all(hops < 0)
+    for node, destination in np.argwhere(routes != NO_ROUTE):
+        via, offset = unpack(routes[node, destination])
+        port = plan.network.nodes[node].ports[offset].index
+        peer = plan.network.port_node[state["peer"][port]]
+        assert via == peer == hops[node, destination]
+
+
+def test_neighbours_are_reached_by_the_port_that_sees_them(plan: LinkPlan) -> None:
+    state = plan.at(100)
+    routes = neighbour_routes(plan.network, state)
+    lit = np.flatnonzero(state["peer"] >= 0)
+    pairs = plan.network.port_node[lit], plan.network.port_node[state["peer"][lit]]
+    joined = np.zeros(routes.shape, dtype=bool)
+    joined[pairs] = True
+    assert np.array_equal(routes != NO_ROUTE, joined)
+    via, _ = unpack(routes[joined])
+    assert np.array_equal(via, np.nonzero(joined)[1])
 
 
 def test_dark_sky_has_no_routes(plan: LinkPlan) -> None:
     assert np.all(next_hops(plan.network, plan.dark()) < 0)
-    assert not any(shortest_path_routes(plan.network, plan.dark()).values())
-    assert not any(neighbour_routes(plan.network, plan.dark()).values())
+    assert np.all(shortest_path_routes(plan.network, plan.dark()) == NO_ROUTE)
+    assert np.all(neighbour_routes(plan.network, plan.dark()) == NO_ROUTE)
