@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from emulator.clock import Clock, RealClock, VirtualClock
+from emulator.coldstart import stages
 from emulator.errors import CapabilityError, RunError
 from emulator.kernel import ownership
 from emulator.kernel.fabric import Fabric
@@ -32,7 +33,7 @@ from protocols import base
 
 Notify = Callable[[dict[str, Any]], None]
 
-_CARRIER_S, _CARRIERS_PER_S = 60.0, 50
+_CARRIER_S, _CARRIERS_PER_S, _CARRIER_LOOK_S = 60.0, 50, 0.1
 _LEAD_S = 0.5
 """Between the last preparation and the first step, so that the workloads are ready for it."""
 
@@ -113,7 +114,7 @@ class Emulation:
         self.player.show(0)
         self._verify()
         allowed_s = _CARRIER_S + 2 * len(network.ports) / _CARRIERS_PER_S
-        if not ownership.wait_for(self.fabric.noticed, allowed_s):
+        if not ownership.wait_for(self.fabric.noticed, allowed_s, _CARRIER_LOOK_S):
             raise RunError(f"nodes did not see the light of their links within {allowed_s:.0f} s")
         self._save_desired()
         self.tell("built", nodes=len(network.nodes), ports=len(network.ports), seconds=seconds)
@@ -137,14 +138,21 @@ class Emulation:
             raise CapabilityError(f"routing {word!r} cannot run here: {lacking}")
         self.routing: base.Routing = scheme(self.plan, self.nodes)
         undo.callback(self.routing.stop)
+        state, dark = self.player.state, self.player.dark
+        steps = stages(self.plan.network, state, dark) if self.routing.floods else [state]
+        if len(steps) > 1:
+            # Carriers stay: the kernel notices only a hundred changes a second.
+            self.fabric.apply(dark, silent=True)
         began = self.clock.now()
         self.routing.start()
         seconds = self.clock.now() - began
         version = self.routing.version()
         self.tell("routing started", protocol=word, version=version, seconds=seconds)
         began = self.clock.now()
-        self.routing.step(self.player.state)
-        self.routing.converge(self.player.state, self.scenario.routing.converge_s)
+        self.routing.step(state)
+        for step in steps:
+            self.fabric.apply(step, silent=True)
+            self.routing.converge(step, self.scenario.routing.converge_s)
         self.tell("converged", protocol=word, seconds=self.clock.now() - began)
 
     def tell(self, event: str, **what: Any) -> None:

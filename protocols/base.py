@@ -19,6 +19,9 @@ Record = Callable[[dict[str, Any]], None]
 class Routing(Protocol):
     """A routing protocol or scheme over a whole emulation. Made with the plan it will run under."""
 
+    floods: bool
+    """Whether nodes tell each other what they know: then links come up in stages at the start."""
+
     def __init__(self, plan: LinkPlan, nodes: Nodes) -> None: ...
 
     @staticmethod

@@ -50,6 +50,7 @@ def islands(network: Network, state: np.ndarray) -> list[set[str]]:
 class Daemons:
     """Base of such schemes. In a node's folder a daemon logs to NAME.log and prints to NAME.out."""
 
+    floods = True
     speaker = ""
     """Name of the daemon that speaks the protocol: the one to ask where routes are missing."""
     timer_slack_ns: int | None = None

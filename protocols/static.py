@@ -93,6 +93,8 @@ def _ports_towards(network: Network, state: np.ndarray) -> np.ndarray:
 class Precomputed:
     """Base of schemes without daemons: writes what changed of ``routes`` at each step."""
 
+    floods = False
+
     def __init__(self, plan: LinkPlan, nodes: Nodes) -> None:
         self.plan = plan
         self.nodes = nodes

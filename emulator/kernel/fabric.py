@@ -47,6 +47,8 @@ class Fabric:
         }
         ports = np.arange(len(network.ports))
         self.state = np.zeros(len(ports), dtype=PORT_STATE)
+        self._noticed = 0
+        """How many nodes, in their order, have noticed their light since the last change."""
         self._netem = messages.netem(_FIRST_PORT + ports)
         self._aim = messages.mirred(ports + 1)
         self._aim["target_ifindex"] = _VOID
@@ -101,16 +103,19 @@ class Fabric:
         filters = [messages.redirect_all(_FIRST_PORT + p.index, p.index + 1) for p in ports]
         socket.send(filters, lambda i: f"redirect {self.network.port_label(i)}")
 
-    def apply(self, state: np.ndarray) -> int:
+    def apply(self, state: np.ndarray, silent: bool = False) -> int:
         """Make the kernel hold ``state`` and return how many ports changed. Sends only what moved.
 
-        Order: light goes out, channels are tuned, terminals are aimed, light comes on. So no
-        packet ever crosses a channel that is not the plan's.
+        ``silent``: leave all carriers as they are; whoever does so sees to it that they are right
+        again when ``state`` is one that lasts. Order: light goes out, channels are tuned, terminals
+        are aimed, light comes on. So no packet ever crosses a channel that is not the plan's.
         """
         before, self.state = self.state, state.copy()
+        self._noticed = 0
         repatched = before["peer"] != state["peer"]
         lit, was_lit = state["peer"] >= 0, before["peer"] >= 0
-        if not self.silent:
+        silent = silent or self.silent
+        if not silent:
             self._send_rows(self._down[repatched & was_lit], "take the light from {}")
         self._send(self._netem, _netem_differs(before, state), state, "retune {}")
         aimed = np.flatnonzero(repatched)
@@ -118,7 +123,7 @@ class Fabric:
             lit[aimed], _FIRST_PORT + state["peer"][aimed], _VOID
         )
         self._send_rows(self._aim[aimed], "aim {}")
-        if not self.silent:
+        if not silent:
             self._send_rows(self._up[repatched & lit], "give light to {}")
         return len(moved(before, state))
 
@@ -154,14 +159,15 @@ class Fabric:
         then no route may use a port's one end, and its other drops what it is to send.
         """
         lit = self.state["peer"] >= 0
-        ready = dict(messages.read_ready(b) for _, b in self._open().dump(messages.dump_links()))
-        if not all(ready[_FIRST_PORT + port] for port in np.flatnonzero(lit).tolist()):
-            return False
-        for handle in self.nodes.values():
+        handles = list(self.nodes.values())
+        while self._noticed < len(handles):
+            handle = handles[self._noticed]
             passing = handle.ready_ports()
             if any(lit[port.index] and port.index not in passing for port in handle.node.ports):
                 return False
-        return True
+            self._noticed += 1
+        ready = dict(messages.read_ready(b) for _, b in self._open().dump(messages.dump_links()))
+        return all(ready[_FIRST_PORT + port] for port in np.flatnonzero(lit).tolist())
 
     def _open(self) -> NetlinkSocket:
         if self._socket is None:

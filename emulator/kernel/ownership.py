@@ -204,11 +204,11 @@ def sweep_dead() -> list[Run]:
     return dead
 
 
-def wait_for(condition: Callable[[], bool], deadline_s: float) -> bool:
-    """Poll ``condition`` until it holds or ``deadline_s`` has passed; return whether it held."""
+def wait_for(condition: Callable[[], bool], deadline_s: float, look_s: float = 0.02) -> bool:
+    """Ask ``condition`` every ``look_s`` until it holds; False if ``deadline_s`` passes first."""
     end = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > end:
             return False
-        time.sleep(0.02)
+        time.sleep(look_s)
     return True
