@@ -228,6 +228,18 @@ def kernel_clean() -> None:
     console.kernel_clean()
 
 
+@cli.command()
+@click.argument("parts", nargs=-1, metavar="[retune|build|speed|delay]...")
+def bench(parts: tuple[str, ...]) -> None:
+    """Measure on this machine what Lasermesh costs and how exact it is, as ratios.
+
+    Without arguments everything, which takes some ten minutes.
+    """
+    from emulator import console
+
+    console.bench(parts)
+
+
 @cli.command(hidden=True)
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.argument("run_id")

@@ -217,6 +217,19 @@ def doctor() -> int:
     return 0
 
 
+def bench(parts: Sequence[str]) -> None:
+    """Run benchmarks and print a table each, a row as soon as it is known."""
+    from emulator.bench import PARTS
+
+    if unknown := [part for part in parts if part not in PARTS]:
+        raise RunError(f"no benchmark {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    for part in parts or PARTS:
+        measure = PARTS[part]
+        _out.print(f"\n[bold]{part}[/]: {(measure.__doc__ or '').strip()}")
+        for row in measure():
+            _out.print("  " + "  ".join(f"{name} {tables.short(row[name])}" for name in row))
+
+
 def kernel_build() -> None:
     """Build the virtual-time kernel, showing how far it is."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())

@@ -110,14 +110,17 @@ class Emulation:
         undo.callback(self.fabric.close)
         undo.callback(ownership.sweep, self.run)
         self.player = Player(self.plan, self.fabric, self.clock)
+        self.tell("building")
         seconds = self.fabric.build(self.player.dark)
+        self.tell("built", nodes=len(network.nodes), ports=len(network.ports), seconds=seconds)
+        began = self.clock.now()
         self.player.show(0)
         self._verify()
         allowed_s = _CARRIER_S + 2 * len(network.ports) / _CARRIERS_PER_S
         if not ownership.wait_for(self.fabric.noticed, allowed_s, _CARRIER_LOOK_S):
             raise RunError(f"nodes did not see the light of their links within {allowed_s:.0f} s")
         self._save_desired()
-        self.tell("built", nodes=len(network.nodes), ports=len(network.ports), seconds=seconds)
+        self.tell("lit", seconds=self.clock.now() - began)
 
     def _verify(self) -> None:
         """Prove by read-back that the kernel holds what it was told. Raises RunError."""

@@ -66,7 +66,7 @@ class Run(Section):
     start: Moment
     """UTC of the first step."""
     duration_s: Annotated[float, Field(gt=0, le=31 * 86400)]
-    step_s: Annotated[float, Field(ge=0.05, le=3600)] = 1.0
+    step_s: Annotated[float, Field(ge=0.01, le=3600)] = 1.0
     """Seconds between two retunes."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     rate_scale: Annotated[float, Field(ge=1)] = 1.0

@@ -189,7 +189,9 @@ class Session:
 
 
 _LANDMARKS = {
+    "building": "boot",
     "built": "build",
+    "lit": "light",
     "routing started": "routing start",
     "converged": "converging",
     "started": "ready",

@@ -146,6 +146,11 @@ def inspection_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
+def short(value: object) -> str:
+    """A figure with as many digits as one reads; text as it is."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def size_text(count: float) -> str:
     """A size in decimal units."""
     for unit in ("B", "kB", "MB", "GB", "TB"):

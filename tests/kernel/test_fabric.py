@@ -18,7 +18,6 @@ from emulator.scenario import Scenario
 from protocols.static import Static
 from tests.kernel.toys import NOTICED_S, TOLERANCE_S, VIRTUAL, Build, walker
 
-
 WIRE_BYTES = 14 + 20 + 8 + 5
 """What netem counts of a datagram: Ethernet, IPv4 and UDP headers and the payload."""
 

@@ -1,5 +1,7 @@
 """The order in which links come up: whole at the end, block by block before."""
 
+import itertools
+
 import numpy as np
 
 from emulator.coldstart import FIRST_BLOCK, stages
@@ -25,7 +27,7 @@ def test_stages_grow_and_end_with_every_link() -> None:
     found = stages(plan.network, state, dark)
     assert len(found) > 2 and np.array_equal(found[-1], state)
     lit = [set(np.flatnonzero(stage["peer"] >= 0)) for stage in found]
-    assert all(before < after for before, after in zip(lit, lit[1:], strict=False))
+    assert all(before < after for before, after in itertools.pairwise(lit))
     for stage in found:
         on = stage["peer"] >= 0
         assert np.array_equal(stage[on], state[on]) and np.array_equal(stage[~on], dark[~on])
