@@ -74,6 +74,8 @@ def _introduce(session: Any) -> None:
     )
     kernel, clock = _KERNELS[session.kernel], record.clock_of(session.kernel)
     _out.print(f"kernel: {kernel}; clock: {clock}; routing: {session.scenario.routing.protocol}")
+    bounds = session.needs
+    _out.print(f"needs at most {bounds.memory_mb} MB of memory, {bounds.processes} processes")
 
 
 class _Watch:

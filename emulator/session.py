@@ -25,6 +25,7 @@ from emulator.kernel.parentage import set_timer_slack
 from emulator.kernel.tunnel import Kind
 from emulator.kernel.usermode import UserModeKernel, Virtual
 from emulator.linkplan import LinkPlan
+from emulator.needs import Needs
 from emulator.scenario import Scenario
 from emulator.units import NS_PER_S
 
@@ -67,12 +68,6 @@ def choose_kernel(wanted: str, clock: str = "real") -> Kernel:
     )
 
 
-def memory_mb(scenario: Scenario, nodes: int) -> int:
-    """Memory of a user-mode kernel for a scenario: a bound, touched only as used."""
-    per_node = 45 if scenario.routing.protocol.startswith("frr") else 4
-    return 768 + per_node * nodes
-
-
 class Session:
     """A prepared run: its directory exists, nothing in any kernel does yet."""
 
@@ -83,6 +78,8 @@ class Session:
         self.kernel = kernel
         self.hold = hold
         self.plan = LinkPlan.of(scenario)
+        self.needs = Needs.of(scenario, self.plan.network)
+        self.needs.check(in_user_mode=kernel != "host")
         self.began = datetime.now(UTC)
         self.run_dir = record.create(scenario, source, runs_root, self.began).resolve()
         self.recorder = record.Recorder(self.run_dir)
@@ -148,13 +145,12 @@ class Session:
         failure: list[str] = []
         lines = _Lines(lambda line: self._event(line, take, failure))
         errors = _Lines(lambda line: print(line, file=sys.stderr))
-        memory = memory_mb(self.scenario, len(self.plan.network.nodes))
         argv = ["lasermesh", "emulate", str(self.run_dir), _INNER_RUN]
         argv += ["--hold"] if self.hold else []
         try:
             with UserModeKernel(
                 run.state_dir,
-                memory,
+                self.needs.memory_mb,
                 argv,
                 lambda kind, data: (lines if kind is Kind.STDOUT else errors).feed(data),
                 self._virtual() if self.kernel == "virtual" else None,

@@ -1,6 +1,7 @@
 """The two interfaces of this package, and how names in a scenario become protocols."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,8 +17,20 @@ Nodes = Mapping[str, "NodeHandle"]
 Record = Callable[[dict[str, Any]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Bounds of what a routing scheme takes: processes and memory of a node, memory of a route."""
+
+    processes: int = 0
+    node_mb: float = 0.8
+    route_kb: float = 0.6
+
+
 class Routing(Protocol):
     """A routing protocol or scheme over a whole emulation. Made with the plan it will run under."""
+
+    footprint: Footprint
+    """What :class:`emulator.needs.Needs` reckons with."""
 
     floods: bool
     """Whether nodes tell each other what they know: then links come up in stages at the start."""

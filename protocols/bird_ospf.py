@@ -18,6 +18,7 @@ from typing import TextIO
 from emulator.errors import DaemonError
 from emulator.network import Node
 from emulator.sections import Routing as RoutingSection
+from protocols.base import Footprint
 from protocols.daemons import Daemons
 
 BIRD = Path("/usr/sbin/bird")
@@ -66,6 +67,7 @@ class BirdOspf(Daemons):
     """Starts, watches and stops the BIRDs of all nodes."""
 
     speaker = "bird"
+    footprint = Footprint(processes=1, node_mb=2.5, route_kb=1.5)
 
     @staticmethod
     def missing() -> str:

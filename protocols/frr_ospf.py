@@ -18,6 +18,7 @@ from typing import Any
 from emulator.errors import DaemonError
 from emulator.network import Node
 from emulator.sections import Routing as RoutingSection
+from protocols.base import Footprint
 from protocols.daemons import Daemons
 
 FRR_DIR = Path("/usr/lib/frr")
@@ -77,6 +78,7 @@ class FrrOspf(Daemons):
     """Starts, watches and stops the daemons of all nodes."""
 
     speaker = "ospfd"
+    footprint = Footprint(processes=2, node_mb=20.0, route_kb=4.0)
     # FRR polls in vain for up to a millisecond before each of its timers; where computing takes
     # no time that is hundreds of system calls, and four of these rests instead.
     timer_slack_ns = 250_000

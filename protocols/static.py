@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from emulator.linkplan import LinkPlan
 from emulator.network import Network
-from protocols.base import Nodes
+from protocols.base import Footprint, Nodes
 
 _TRANSIT_PENALTY_NS = 10**9
 """Added to every link of a station: more than any sky path, so stations end traffic."""
@@ -94,6 +94,7 @@ class Precomputed:
     """Base of schemes without daemons: writes what changed of ``routes`` at each step."""
 
     floods = False
+    footprint = Footprint()
 
     def __init__(self, plan: LinkPlan, nodes: Nodes) -> None:
         self.plan = plan

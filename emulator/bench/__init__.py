@@ -60,7 +60,7 @@ def speed() -> Iterator[Row]:
 
 def delay() -> Iterator[Row]:
     """Round trips against 2 × (range/c + serialisation), over moving links, every probe."""
-    fine = {"duration_s": 10.0, "step_s": 0.02}
+    fine = {"duration_s": 5.0, "step_s": 0.01}
     pairs = pairs_by_hops(LinkPlan.of(shell(66, scenario=fine)), _HOPS, _PAIRS)
     for hops, named in pairs.items():
         ping = {"kind": "ping", "interval_s": 0.1, "pairs": [tuple(pair) for pair in named]}

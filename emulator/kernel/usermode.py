@@ -40,6 +40,7 @@ _MOST_WAITING = 1 << 20
 """Bytes that may wait for the guest before clients have to."""
 _ADDR_NO_RANDOMIZE = 0x0040000
 _LOOK_S = 0.2
+_OUT_OF_MEMORY = "UML ran out of memory on the host side"
 
 Output = Callable[[Kind, bytes], None]
 
@@ -248,6 +249,12 @@ class UserModeKernel:
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
+        if self._code and _OUT_OF_MEMORY in self.console.read_text(errors="replace"):
+            raise KernelError(
+                "the user-mode kernel got no more memory from the host: it is short, or a process "
+                "has more pieces of it than vm.max_map_count allows "
+                f"(now {Path('/proc/sys/vm/max_map_count').read_text().strip()})"
+            )
         return self._code
 
     def _take(self, each: Frame) -> None:

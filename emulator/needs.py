@@ -1,0 +1,77 @@
+"""What a run needs of the machine, known before it starts, and whether it is there."""
+
+import os
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+from emulator.errors import CapabilityError
+from emulator.network import Network
+from emulator.scenario import Scenario
+from protocols import base
+
+_KERNEL_MB = 640
+"""A user-mode kernel, the controller and its libraries."""
+_WORKLOAD_MB = 64
+_SPARE_PROCESSES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Bounds: memory of a user-mode kernel, touched only as used, and processes of a run."""
+
+    memory_mb: int
+    processes: int
+
+    @classmethod
+    def of(cls, scenario: Scenario, network: Network) -> "Needs":
+        """Work out the bounds from the footprint that the routing scheme states of itself."""
+        nodes, workloads = len(network.nodes), len(scenario.workload)
+        footprint = base.load("lasermesh.routing", scenario.routing.protocol).footprint
+        node_mb = footprint.node_mb + footprint.route_kb * nodes / 1024
+        return cls(
+            memory_mb=round(_KERNEL_MB + _WORKLOAD_MB * workloads + node_mb * nodes),
+            processes=footprint.processes * nodes + workloads + _SPARE_PROCESSES,
+        )
+
+    def check(self, in_user_mode: bool) -> None:
+        """Raise CapabilityError naming what the machine lacks."""
+        if in_user_mode and (free_mb := available_mb()) < self.memory_mb:
+            raise CapabilityError(
+                f"this scenario may need {self.memory_mb:,} MB of memory; {free_mb:,} MB are free. "
+                "Fewer nodes or another routing protocol need less."
+            )
+        limit, name = process_limit()
+        if self.processes > limit:
+            raise CapabilityError(
+                f"this scenario needs {self.processes:,} processes; {name} allows {limit:,}. "
+                "Raise it, or take fewer nodes or another routing protocol."
+            )
+
+
+def available_mb() -> int:
+    """Memory that processes may still take, by the kernel's own estimate (proc(5))."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) >> 10
+    return 0
+
+
+def process_limit() -> tuple[int, str]:
+    """The tightest limit on processes that one can read, and its name."""
+    found = []
+    for path in ("/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max", _own_pids_max()):
+        try:
+            found.append((int(Path(path).read_text()), path))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    if soft != resource.RLIM_INFINITY and os.geteuid() != 0:
+        found.append((soft, "ulimit -u"))
+    return min(found)
+
+
+def _own_pids_max() -> str:
+    """The file with the limit of this process's control group (version 2)."""
+    group = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip()
+    return f"/sys/fs/cgroup{group.rstrip('/')}/pids.max"
