@@ -73,5 +73,8 @@ def process_limit() -> tuple[int, str]:
 
 def _own_pids_max() -> str:
     """The file with the limit of this process's control group (version 2)."""
-    group = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip()
+    try:
+        group = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip()
+    except OSError:  # a kernel without control groups
+        group = ""
     return f"/sys/fs/cgroup{group.rstrip('/')}/pids.max"

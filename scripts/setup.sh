@@ -96,6 +96,22 @@ quiet_apt() {
     DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@" </dev/null >>"$log" 2>&1
 }
 
+# --- The virtual-time kernel -------------------------------------------------
+
+# Built once, kept in the user's cache. Without it everything works, in real time.
+setup_kernel() {
+    local lacking python=$ROOT/.venv/bin/python
+    if "$ROOT/.venv/bin/lasermesh" kernel path >/dev/null 2>&1; then return; fi
+    lacking=$("$python" -c 'from emulator.kernel import image; print(*image.packages_missing())')
+    if [[ $lacking && $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+        # shellcheck disable=SC2086  # a list of package names
+        install_packages $lacking
+    fi
+    say "Building the virtual-time kernel, once (3 to 8 minutes on two cores)..."
+    "$ROOT/.venv/bin/lasermesh" kernel build >&2 ||
+        say "No virtual time here: what needs it is skipped, the rest runs in real time."
+}
+
 # --- Python ------------------------------------------------------------------
 
 STAMP=$ROOT/.venv/lasermesh-stamp # the hash of what was installed, then its extras

@@ -11,8 +11,18 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import CapabilityError
+from emulator.kernel import image
 from emulator.session import choose_kernel
 from topologies import presets
+
+_UNBUILT = image.missing()
+CLOCKS = [
+    pytest.param(
+        "virtual", marks=pytest.mark.skipif(bool(image.missing()), reason=image.missing())
+    ),
+    "real",
+]
+"""Both clocks, for what must be the same with either."""
 
 REPOSITORY = Path(__file__).parents[2]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -22,7 +32,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 def capable() -> None:
     """Skip, with the reason, where no kernel can carry an emulation."""
     try:
-        choose_kernel("auto")
+        choose_kernel("auto", "auto")
     except CapabilityError as error:
         pytest.skip(str(error))
 

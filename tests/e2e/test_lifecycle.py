@@ -10,7 +10,7 @@ import pytest
 
 from emulator.kernel import namespaces
 from emulator.kernel.ownership import wait_for
-from tests.e2e.conftest import Command, argv
+from tests.e2e.conftest import CLOCKS, Command, argv
 
 UP_S = 120.0
 
@@ -37,12 +37,16 @@ def assert_nothing_left(environment: dict[str, str], spaces: list[str]) -> None:
     assert not state.exists() or list(state.iterdir()) == []
 
 
-def start(short: Path, environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], Path]:
-    """Start a run and wait until it plays."""
+def start(
+    short: Path, environment: dict[str, str], clock: str = "real"
+) -> tuple[subprocess.Popen[bytes], Path]:
+    """Start a run that is long enough to be interrupted, and wait until it plays."""
+    if clock == "virtual":
+        short.write_text(short.read_text().replace("duration_s = 20", "duration_s = 7200"))
     log = short.parent / "run.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            argv(["run", str(short)]),
+            argv(["run", str(short), "--clock", clock]),
             cwd=short.parent,
             env=environment,
             stdout=output,
@@ -95,18 +99,24 @@ def assert_streams_are_whole(folder: Path, environment: dict[str, str]) -> None:
     assert echo.returncode == 0 and still_there
 
 
+@pytest.mark.parametrize("clock", CLOCKS)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_leave_nothing(lasermesh, short: Path, environment, number: int) -> None:
+def test_signals_leave_nothing(
+    lasermesh, short: Path, environment, number: int, clock: str
+) -> None:
     spaces = namespaces.names("lm-")
-    process, log = start(short, environment)
+    process, log = start(short, environment, clock)
     process.send_signal(number)
     assert process.wait(60) == 130, log.read_text()
     assert_nothing_left(environment, spaces)
 
 
-def test_kill_9_then_down_leaves_nothing(lasermesh: Command, short: Path, environment) -> None:
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_kill_9_then_down_leaves_nothing(
+    lasermesh: Command, short: Path, environment, clock: str
+) -> None:
     spaces = namespaces.names("lm-")
-    process, _ = start(short, environment)
+    process, _ = start(short, environment, clock)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     down = lasermesh("down")

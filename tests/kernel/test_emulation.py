@@ -33,9 +33,10 @@ def test_the_python_api() -> None:
                 ["ip", "-br", "addr"], capture_output=True, text=True, check=True
             )
         assert "10.0.0.1/32" in shown.stdout and "isl3" in shown.stdout
-    assert seen == ["built", "routing started", "converged"]
+    assert seen == ["building", "built", "lit", "routing started", "converged"]
 
 
+@pytest.mark.real_time
 def test_play_ends_on_time_and_proves_the_kernel() -> None:
     scenario = walker(total=6, duration_s=2.0, step_s=0.25)
     steps: list[dict] = []
@@ -81,6 +82,7 @@ def test_static_routes_follow_the_plan(build: Build) -> None:
     assert "10.0.0.15" in fabric.nodes["scs-01-f"].routes()
 
 
+@pytest.mark.real_time
 @pytest.mark.skipif(bool(FrrOspf.missing()), reason=FrrOspf.missing() or "FRR is here")
 def test_kill_9_on_this_kernel_then_down_leaves_nothing(tmp_path: Path) -> None:
     text = re.sub(r"(?m)^duration_s = .*$", "duration_s = 60", presets()["three-body"].read_text())

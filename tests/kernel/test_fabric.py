@@ -51,6 +51,7 @@ def route_all(fabric, plan: LinkPlan, state: np.ndarray) -> None:
     Static(plan, fabric.nodes).step(state)
 
 
+@pytest.mark.real_time
 def test_kernel_holds_the_plan_to_the_nanosecond(build: Build) -> None:
     plan = LinkPlan.of(Scenario.load("three-body"))
     fabric = build(plan)
@@ -85,6 +86,7 @@ def test_rates_of_real_lasers_are_held(build: Build) -> None:
     assert np.array_equal(fabric.observe(), state)
 
 
+@pytest.mark.real_time
 def test_light_takes_range_over_c(build: Build, datagrams) -> None:
     plan = LinkPlan.of(walker())
     fabric = build(plan)
@@ -120,6 +122,7 @@ def test_silent_loss_keeps_the_carrier_and_hears_nothing(build: Build, datagrams
         receive(sender, receiver, b.ipv4)
 
 
+@pytest.mark.real_time
 def test_lost_light_drops_the_carrier_and_a_handover_restores_it(build: Build, datagrams) -> None:
     plan = LinkPlan.of(walker())
     fabric = build(plan)
