@@ -1,4 +1,4 @@
-"""The cache of built kernels: found by recipe, the newest source first; what a build lacks is said."""
+"""The cache of built kernels: found by recipe, newest source first; what a build lacks is said."""
 
 import subprocess
 from pathlib import Path
