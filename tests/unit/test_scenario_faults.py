@@ -51,7 +51,7 @@ FAULTS = [
     fault("scenario.start", ..., "required", "Add this key"),
     fault("scenario.duration_s", 0, "greater than 0", "greater than 0"),
     fault("scenario.duration_s", True, "valid number", "schema"),
-    fault("scenario.step_s", 0.01, "0.05", "at least 0.05"),
+    fault("scenario.step_s", 0.001, "0.01", "at least 0.01"),
     fault("scenario.rate_scale", float("nan"), "finite", "finite number", value="nan"),
     fault("scenario.rate_scale", float("inf"), "finite", "finite number", value="inf"),
     fault("scenario.light_lost", "dim", "'carrier' or 'silent'", "Choose"),
