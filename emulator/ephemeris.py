@@ -5,6 +5,7 @@ secular rates with Kozai mean motion, which stays within 20 km of SGP4 for a day
 on the rotating Earth.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -112,9 +113,11 @@ class Ephemeris:
         """
         now, soon = self.satellites_km(np.array([0.0, 1.0]))[members].transpose(1, 0, 2)
         pole = np.cross(now, soon).sum(axis=0)
-        pole /= max(np.linalg.norm(pole), 1e-12)
+        pole /= max(math.hypot(*pole), 1e-12)
         zero = np.cross(pole, np.eye(3)[np.argmin(np.abs(pole))])
-        return np.arctan2(now @ np.cross(pole, zero), now @ zero)
+        # Sums, not @: what a BLAS makes of the last bit depends on its environment variables.
+        across, along = ((now * axis).sum(-1) for axis in (np.cross(pole, zero), zero))
+        return np.arctan2(across, along)
 
 
 def mean_motion_rad_s(pattern: Walker) -> float:

@@ -4,6 +4,7 @@ RFC 792 echo, one raw socket a node, all in one process: no fork a packet, and n
 delay of the receiver in the figure.
 """
 
+import math
 import selectors
 import socket
 import struct
@@ -161,9 +162,10 @@ class Expectation:
                     return None
                 # Straight lines: half a nanosecond off where a second later would be a metre.
                 gap_km = at_km[:, node] - at_km[:, hop]
-                range_km = np.linalg.norm(gap_km[0] + elapsed_s * (gap_km[1] - gap_km[0]))
+                # Not by a BLAS, whose last bit depends on its environment variables.
+                range_km = math.hypot(*(gap_km[0] + elapsed_s * (gap_km[1] - gap_km[0])))
                 serial_s = WIRE_BYTES * 8 / self._rate_bps[node, hop]
-                elapsed_s += float(range_km) / C_KM_S + float(serial_s)
+                elapsed_s += range_km / C_KM_S + float(serial_s)
                 node = hop
         return elapsed_s * 1e3
 

@@ -35,6 +35,8 @@ BOOT_DEADLINE_S = 60.0
 KERNEL_MARK = "LASERMESH_KERNEL"
 """Set in the environment of everything that runs inside: ``usermode`` or ``virtual``."""
 
+_PLAIN = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+_PLAIN |= {"LANG": "C.UTF-8"}
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MOST_WAITING = 1 << 20
 """Bytes that may wait for the guest before clients have to."""
@@ -62,7 +64,8 @@ def request(
 ) -> dict[str, Any]:
     """Return the OPEN request for ``argv`` with this process's folder and environment."""
     size = shutil.get_terminal_size()
-    env = {**os.environ, KERNEL_MARK: kernel, "TMPDIR": "/run/tmp"}
+    ours = kernel == "virtual" and argv[0] == "lasermesh"  # a run: nothing of its caller may show
+    env = {**(_PLAIN if ours else os.environ), KERNEL_MARK: kernel, "TMPDIR": "/run/tmp"}
     env.pop("LASERMESH_STATE", None)  # names a folder of the host's; the guest's /run is its own
     if kernel == "virtual":  # sets in an order of their own, and caches that a first run writes
         env |= {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -215,6 +218,7 @@ class UserModeKernel:
             f"{REQUEST_MARK}={ask}",
             f"init={sys.executable}",
             "--",
+            "-BP",  # no caches that a first run writes, no modules from the host's root folder
             "-m",
             "emulator.kernel.guest",
         ]
