@@ -24,10 +24,12 @@ from emulator.kernel import ownership
 from emulator.kernel.fabric import Fabric
 from emulator.kernel.node import NodeHandle
 from emulator.kernel.probe import this_kernel
+from emulator.kernel.routewatch import RouteWatch
 from emulator.kernel.usermode import KERNEL_MARK
 from emulator.kernel.workers import Worker
 from emulator.linkplan import LinkPlan
 from emulator.player import Player, Step
+from emulator.record import ROUTES
 from emulator.scenario import Scenario
 from protocols import base
 
@@ -76,6 +78,8 @@ class Emulation:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft < hard:  # a socket a node, and one more for each workload
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self._load()
+        self.clock.begin()
         with ExitStack() as undo:
             self._claim(undo)
             self._build(undo)
@@ -94,6 +98,14 @@ class Emulation:
     def nodes(self) -> dict[str, NodeHandle]:
         """All node handles by name."""
         return self.fabric.nodes
+
+    def _load(self) -> None:
+        """Import what the scenario names: later, looking for files would take virtual time."""
+        self._scheme = base.load("lasermesh.routing", self.scenario.routing.protocol)
+        self._workloads: list[base.Workload] = [
+            base.load("lasermesh.workload", spec.kind)(spec, self.plan)
+            for spec in self.scenario.workload
+        ]
 
     def _claim(self, undo: ExitStack) -> None:
         run_dir = self.run_dir or Path(tempfile.gettempdir())
@@ -136,11 +148,11 @@ class Emulation:
 
     def _start_routing(self, undo: ExitStack) -> None:
         word = self.scenario.routing.protocol
-        scheme = base.load("lasermesh.routing", word)
-        if lacking := scheme.missing():
+        if lacking := self._scheme.missing():
             raise CapabilityError(f"routing {word!r} cannot run here: {lacking}")
-        self.routing: base.Routing = scheme(self.plan, self.nodes)
+        self.routing: base.Routing = self._scheme(self.plan, self.nodes)
         undo.callback(self.routing.stop)
+        self._watch_routes(undo)
         state, dark = self.player.state, self.player.dark
         steps = stages(self.plan.network, state, dark) if self.routing.floods else [state]
         if len(steps) > 1:
@@ -158,6 +170,19 @@ class Emulation:
             self.routing.converge(step, self.scenario.routing.converge_s)
         self.tell("converged", protocol=word, seconds=self.clock.now() - began)
 
+    def _watch_routes(self, undo: ExitStack) -> None:
+        """Record what becomes of the routes, where that is wanted and there is a place for it."""
+        self._routes: RouteWatch | None = None
+        if self.run_dir and self.scenario.routing.recorded(len(self.nodes)):
+            self._routes = RouteWatch(self.nodes, self.clock, self.run_dir / ROUTES)
+            undo.callback(self._routes.end)
+            self._unrecorded(self._routes.begin())
+
+    def _unrecorded(self, reason: str) -> None:
+        if reason:
+            self._routes = None
+            self.tell("routes not recorded", reason=reason)
+
     def tell(self, event: str, **what: Any) -> None:
         """Hand an event to whoever watches."""
         self.notify({"event": event, **what})
@@ -174,6 +199,8 @@ class Emulation:
                 self.records += worker.collect()
         seconds = self.clock.now() - start
         self._verify()
+        if self._routes:
+            self._unrecorded(self._routes.finish(start))
         self.tell("finished", seconds=seconds)
 
     def _on_step(self, step: Step, workers: list[Worker]) -> None:
@@ -204,8 +231,9 @@ class Emulation:
         """Start every workload in a process of its own; end them however the block ends."""
         with ExitStack() as stack:
             workers = []
-            for number, spec in enumerate(self.scenario.workload):
-                work: base.Workload = base.load("lasermesh.workload", spec.kind)(spec, self.plan)
+            for number, (spec, work) in enumerate(
+                zip(self.scenario.workload, self._workloads, strict=True)
+            ):
                 path = self.run.state_dir / f"workload-{number}.jsonl"
                 worker = Worker(f"{spec.kind}-{number}", path)
                 stack.callback(worker.end)

@@ -1,7 +1,7 @@
 """The run directory: what a run leaves for people and programs, and how it is written.
 
 scenario.toml   the file as given        events.jsonl   what happened, a JSON object a line
-scenario.json   the effective scenario   run.sqlite     steps, probes, flows
+scenario.json   the effective scenario   run.sqlite     steps, probes, flows, routes
 plan.npz        every port at each step  summary.json   the contract other programs read
 report.html     plots                    machine.json   versions, wall clock, load
 logs/           daemons' configurations and logs
@@ -11,7 +11,9 @@ import json
 import platform
 import shutil
 import sqlite3
-from contextlib import closing
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +31,10 @@ CREATE TABLE steps (step INTEGER, t_s REAL, lag_ms REAL, apply_ms REAL, changes 
 CREATE TABLE probes (t_s REAL, a TEXT, b TEXT, seq INTEGER, rtt_ms REAL, expected_ms REAL);
 CREATE TABLE flows (strategy TEXT, leg INTEGER, source TEXT, destination TEXT, bytes INTEGER,
                     start_s REAL, first_byte_s REAL, end_s REAL, verified INTEGER);
+CREATE TABLE routes (t_s REAL, node TEXT, action TEXT, destination TEXT, ports TEXT, protocol TEXT);
 """
+ROUTES = "routes.jsonl"
+"""Changes of routes as they are recorded, in clock time; it all stands in run.sqlite at the end."""
 _LIBRARIES = ("numpy", "scipy", "sgp4", "pyroute2", "pydantic", "networkx")
 
 
@@ -131,6 +136,19 @@ def write_tables(run_dir: Path, steps: list[dict[str, Any]], records: list[dict[
                     ":start_s, :first_byte_s, :end_s, :verified)",
                     {**record, "leg": leg},
                 )
+        database.executemany("INSERT INTO routes VALUES (?, ?, ?, ?, ?, ?)", _routes(run_dir))
+
+
+def _routes(run_dir: Path) -> Iterator[tuple[Any, ...]]:
+    """Rows of the changes of routes; the file they come from is kept where it is not whole."""
+    raw = run_dir / ROUTES
+    with suppress(OSError, ValueError, KeyError, IndexError), raw.open("rb") as lines:
+        start = json.loads(deque(lines, 1).pop())["start"]
+        lines.seek(0)
+        for each in map(json.loads, lines):
+            t_s = round(each.get("at", start) - start, 6)
+            yield from ((t_s, *change) for change in each.get("changes", ()))
+        raw.unlink()
 
 
 def summarise(run_dir: Path, recorder: Recorder, plan: LinkPlan, kernel: str) -> dict[str, Any]:

@@ -190,6 +190,9 @@ class Ground(Section):
     station: tuple[Station, ...] = ()
 
 
+_RECORDED_NODES = 300
+
+
 class Routing(Section):
     """``[routing]``: the protocol by one word, and the timers of those that have any."""
 
@@ -201,12 +204,18 @@ class Routing(Section):
     """High: a ground station is where traffic ends, not a way between satellites."""
     converge_s: Annotated[float, Field(gt=0, le=600)] = 60.0
     """How long daemons may take to come up and agree before the run starts."""
+    record: bool | None = None
+    """Write every change of every node's IPv4 routes into run.sqlite. Default: up to 300 nodes."""
 
     @model_validator(mode="after")
     def _dead_after_hello(self) -> "Routing":
         if self.dead_s <= self.hello_s:
             raise ValueError("dead_s must be greater than hello_s, or every neighbour flaps")
         return self
+
+    def recorded(self, nodes: int) -> bool:
+        """Whether changes of routes are recorded: each of N nodes has N - 1 from the very start."""
+        return nodes <= _RECORDED_NODES if self.record is None else self.record
 
 
 class PingWorkload(Section):

@@ -8,6 +8,8 @@ Layouts: linux/netlink.h, linux/rtnetlink.h, linux/pkt_sched.h, linux/tc_act/tc_
 import socket
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -145,7 +147,7 @@ ROUTE_PROTOCOL = 76
 _MAX_U32 = 0xFFFFFFFF
 _IFLA_OPERSTATE, _IF_OPER_UP = 16, 6
 _MAIN_TABLE, _RTN_UNICAST, _RTNH_F_ONLINK = 254, 1, 4
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC = 1, 4, 5, 7
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_MULTIPATH = 1, 4, 5, 7, 9
 
 
 def _rows(dtype: np.dtype, count: int, kind: int, flags: int) -> np.ndarray:
@@ -364,10 +366,47 @@ def read_host_route(body: bytes) -> tuple[str, frozenset[int]] | None:
     if (length, table, kind) != (32, 254, 1):
         return None
     found = dict(attributes(body[12:]))
-    hops = found.get(9, b"")  # RTA_MULTIPATH: struct rtnexthop (length, flags, hops, ifindex)
-    interfaces = {struct.unpack("<I", found[4])[0]} if 4 in found else set()
+    return socket.inet_ntoa(found[1]), _hops(found)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChange:
+    """One change of a main table, as the kernel announces it. ``protocol``: rtm_protocol."""
+
+    action: Literal["add", "replace", "delete"]
+    prefix: str
+    interfaces: frozenset[int]
+    protocol: int
+
+
+def read_route_changes(data: bytes) -> Iterator[RouteChange]:
+    """Iterate over the changes of IPv4 main tables among the announcements in ``data``."""
+    offset = 0
+    while offset + 16 <= len(data):
+        length, kind, flags = struct.unpack_from("<IHH", data, offset)
+        body = data[offset + 16 : offset + length]
+        offset += (length + 3) & ~3
+        if kind not in (RTM_NEWROUTE, RTM_DELROUTE):
+            continue
+        family, bits, _, _, table, protocol = struct.unpack_from("<6B", body)
+        if (family, table) != (socket.AF_INET, _MAIN_TABLE):
+            continue
+        found = dict(attributes(body[12:]))
+        prefix = socket.inet_ntoa(found.get(_RTA_DST, bytes(4)))
+        yield RouteChange(
+            "delete" if kind == RTM_DELROUTE else "replace" if flags & NLM_F_REPLACE else "add",
+            prefix if bits == 32 else f"{prefix}/{bits}",
+            _hops(found),
+            protocol,
+        )
+
+
+def _hops(route: dict[int, bytes]) -> frozenset[int]:
+    """Interfaces of the next hops among the attributes of a route."""
+    interfaces = {struct.unpack("<I", route[_RTA_OIF])[0]} if _RTA_OIF in route else set()
+    hops = route.get(_RTA_MULTIPATH, b"")  # struct rtnexthop: length, flags, hops, ifindex
     while len(hops) >= 8:
         size, ifindex = struct.unpack_from("<H2xi", hops)
         interfaces.add(ifindex)
         hops = hops[(size + 3) & ~3 :]
-    return socket.inet_ntoa(found[1]), frozenset(interfaces)
+    return frozenset(interfaces)

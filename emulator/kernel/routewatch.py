@@ -1,0 +1,131 @@
+"""Routes over time: every change of every node's IPv4 main table, as the kernels announce it.
+
+One process hears all nodes. Its sockets are bound before it is forked, so no change is missed
+between; it writes to one file of the run directory, where nothing but disk limits it. Recording
+is beside the run: whatever goes wrong with it, the run goes on without.
+
+A table is not yet a forwarding decision: the kernel passes over next hops by ports without light
+(``ignore_routes_with_linkdown``), and announces no change then.
+"""
+
+import errno
+import os
+import select
+import socket
+import struct
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from emulator.clock import Clock
+from emulator.errors import LasermeshError
+from emulator.kernel.messages import ROUTE_PROTOCOL, read_route_changes
+from emulator.kernel.node import PORT_IFINDEX, NodeHandle
+from emulator.kernel.workers import Worker
+
+_SO_RCVBUFFORCE, _RTMGRP_IPV4_ROUTE = 33, 0x40
+_BUFFER_BYTES = 8 << 20
+"""For one node's announcements that have not been read: about ten thousand."""
+_READ_BYTES = 1 << 16
+_ROUNDS = 100
+"""Rounds of reading with one look at the clock, which takes time where computing takes none."""
+_PROTOCOLS = {2: "kernel", 3: "boot", 4: "static", 11: "zebra", 12: "bird", 42: "babel"}
+_PROTOCOLS |= {ROUTE_PROTOCOL: "lasermesh", 186: "bgp", 187: "isis", 188: "ospf", 189: "rip"}
+_START = struct.Struct("d")
+
+
+class RouteWatch:
+    """Records what happens to the routes of ``nodes`` from :meth:`begin` to :meth:`finish`."""
+
+    def __init__(self, nodes: Mapping[str, NodeHandle], clock: Clock, path: Path) -> None:
+        self._nodes = list(nodes.values())
+        self._names = {handle.node.ipv4: handle.name for handle in self._nodes}
+        self._clock = clock
+        self._worker = Worker("routes", path)
+        self._told = self._tell = -1
+        """Both ends of a pipe by which the child is told to end."""
+
+    def begin(self) -> str:
+        """Hear all nodes from now on; return '' or why that cannot be."""
+        heard: list[socket.socket] = []
+        try:
+            self._told, self._tell = os.pipe()
+            for handle in self._nodes:
+                heard.append(_announcements(handle))
+            self._worker.start(lambda record: self._listen(heard, record))
+        except (OSError, LasermeshError) as error:
+            return str(error)
+        finally:
+            for each in heard:
+                each.close()
+        return ""
+
+    def finish(self, start: float) -> str:
+        """Read what is left and end; return '' or why records lack. ``start``: scenario second 0.
+
+        Only now can the moments of changes be told in seconds of the scenario.
+        """
+        try:
+            os.write(self._tell, _START.pack(start))
+            self._worker.finish()
+        except (OSError, LasermeshError) as error:
+            return str(error)
+        return ""
+
+    def end(self) -> None:
+        """Stop at once, if it still goes on."""
+        self._worker.end()
+        for end in (self._told, self._tell):
+            with suppress(OSError):
+                os.close(end)
+
+    def _listen(self, heard: list[socket.socket], record: Callable[[dict[str, Any]], None]) -> None:
+        """Be the child: record until told the scenario's start and nothing is left to read."""
+        sources = {each.fileno(): (each, self._nodes[i]) for i, each in enumerate(heard)}
+        events = select.epoll()
+        for descriptor in (self._told, *sources):
+            events.register(descriptor, select.EPOLLIN)
+        start: float | None = None
+        ready: list[tuple[int, int]] = []
+        while start is None or ready:
+            ready = ready or events.poll()
+            at = self._clock.now()
+            changes: list[list[Any]] = []
+            for _ in range(_ROUNDS):
+                for descriptor, _ in ready:
+                    if descriptor == self._told:
+                        (start,) = _START.unpack(os.read(self._told, _START.size))
+                    else:
+                        changes += self._read(*sources[descriptor])
+                if not (ready := events.poll(0)):
+                    break
+            if changes:
+                record({"at": at, "changes": changes})
+        record({"start": start})
+
+    def _read(self, source: socket.socket, handle: NodeHandle) -> list[list[Any]]:
+        """Changes of one announcement: node, action, destination, ports, protocol."""
+        try:
+            data = source.recv(_READ_BYTES)
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            return [[handle.name, "lost", None, None, None]]
+        ports = handle.node.ports
+        rows = []
+        for change in read_route_changes(data):
+            offsets = sorted(ifindex - PORT_IFINDEX for ifindex in change.interfaces)
+            names = [ports[offset].name for offset in offsets if 0 <= offset < len(ports)]
+            protocol = _PROTOCOLS.get(change.protocol, str(change.protocol))
+            destination = self._names.get(change.prefix, change.prefix)
+            rows.append([handle.name, change.action, destination, " ".join(names), protocol])
+        return rows
+
+
+def _announcements(handle: NodeHandle) -> socket.socket:
+    """A socket that hears of every change of a node's IPv4 routes."""
+    heard = handle.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    heard.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+    heard.bind((0, _RTMGRP_IPV4_ROUTE))
+    return heard
