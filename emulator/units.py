@@ -26,3 +26,7 @@ MTU_BYTES = 1500
 
 FRAME_BYTES = MTU_BYTES + 14
 """Bytes that netem counts for a full packet: the IP packet and its Ethernet header."""
+
+SEGMENT_BYTES = MTU_BYTES - 20 - 20 - 12
+"""TCP payload of a full packet: less the headers of IPv4 (RFC 791) and TCP (RFC 9293) and the
+timestamps option with its padding (RFC 7323, appendix A)."""

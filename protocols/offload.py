@@ -25,7 +25,7 @@ from emulator.linkplan import LinkPlan
 from emulator.sections import OffloadWorkload
 from emulator.units import NS_PER_S
 from protocols.base import Nodes, Record
-from protocols.objects import PORT, Received, Receiver, make_object, send_object
+from protocols.objects import PORT, Content, Received, Receiver, send_object
 from protocols.static import next_hops, walk
 
 _RETRY_S = 0.1
@@ -293,6 +293,21 @@ class _Attempt:
             port = -1
         return path if path[-1] == destination else self.work.path(source, destination, t_s)
 
+    def line_rate_bps(self, source: int, address: str, port: int) -> int:
+        """Rate of the link by which ``source`` sends to ``address`` at this moment.
+
+        That of its fastest terminal where no route leads there: the attempt will say so.
+        """
+        network = self.work.network
+        if port < 0:
+            found = self.handles[source].next_port(address)
+            if found is None:
+                return max(int(network.port_rate_bps[p.index]) for p in network.nodes[source].ports)
+            port = found
+        peer = int(self.work.state(self.now_s())["peer"][port])
+        rates_bps = network.port_rate_bps[[port, peer if peer >= 0 else port]]
+        return int(rates_bps.min())
+
     def name(self, node: int) -> str:
         """Name of a node."""
         return self.work.network.nodes[node].name
@@ -313,7 +328,7 @@ class _Attempt:
         network = self.work.network
         address, device = network.nodes[destination].ipv4, network.ports[port].name
         key = f"{name}-{size}"
-        content = make_object(self.work.plan.scenario.scenario.seed, key, size)
+        content = Content(self.work.plan.scenario.scenario.seed, key, size)
         began_s = self.now_s()
         arrived = self.receivers[destination].expect(key)
         while not arrived.done():
@@ -324,6 +339,7 @@ class _Attempt:
                     address,
                     key,
                     content,
+                    line_rate_bps=self.line_rate_bps(source, address, port),
                     device=device if port >= 0 else "",
                     port=self.work.tcp_port,
                 )

@@ -22,6 +22,7 @@ from emulator.kernel.netlink import NetlinkSocket
 from emulator.kernel.node import PORT_IFINDEX, NodeHandle, write_sysctls
 from emulator.linkplan import PORT_STATE, moved
 from emulator.network import Network
+from emulator.sizing import tcp_sysctls
 
 _VOID, _VOID_END = 900, 901
 _FIRST_PORT = 1000
@@ -67,8 +68,9 @@ class Fabric:
         with namespaces.entered(self.namespace):
             write_sysctls({f"ipv6/conf/{scope}/disable_ipv6": 1 for scope in ("all", "default")})
             self._socket = NetlinkSocket()
+        buffers = tcp_sysctls(self.network)
         for handle in self.nodes.values():
-            handle.create()
+            handle.create(buffers)
         self._create_ports(self._socket)
         for handle in self.nodes.values():
             handle.configure()

@@ -24,6 +24,7 @@ from typing import Any
 
 from emulator.kernel.namespaces import mount
 from emulator.kernel.tunnel import FIRST, REQUEST_MARK, Frame, FrameReader, Kind, frame
+from emulator.sizing import tcp_memory_pages
 
 SERIAL = "/dev/ttyS0"
 MODULES = (
@@ -68,6 +69,8 @@ def _prepare() -> None:
         os.makedirs(folder, exist_ok=True)
     mount("devpts", "/dev/pts", "devpts", data="ptmxmode=0666")
     mount("tmpfs", "/dev/shm", "tmpfs")
+    pages = tcp_memory_pages(os.sysconf("SC_PHYS_PAGES"))
+    Path("/proc/sys/net/ipv4/tcp_mem").write_text(" ".join(map(str, pages)))
     with suppress(LookupError):
         shutil.chown("/run/frr", "frr", "frr")
     _load_modules(Path("/usr/lib/uml/modules", os.uname().release))

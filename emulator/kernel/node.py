@@ -6,7 +6,7 @@ A protocol or workload reaches the kernel only through the :class:`NodeHandle` i
 import os
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,9 @@ _SYSCTLS = {
     "ipv4/conf/all/send_redirects": 0,
     "ipv4/conf/default/send_redirects": 0,
     "ipv4/fib_multipath_hash_policy": 1,
+    # A paced sender shall keep to its line rate and else send as acknowledgements come: by itself
+    # Linux spreads each window of slow start over half a round trip and more.
+    "ipv4/tcp_pacing_ss_ratio": 1000,
     "ipv6/conf/all/forwarding": 1,
     "ipv6/conf/default/forwarding": 1,
     "ipv6/conf/default/addr_gen_mode": 1,
@@ -52,7 +55,7 @@ _SYSCTLS = {
 }
 
 
-def write_sysctls(values: dict[str, int]) -> None:
+def write_sysctls(values: Mapping[str, int | str]) -> None:
     """Write below /proc/sys/net of the calling thread's namespace, as far as the kernel has it."""
     for path, value in values.items():
         target = Path("/proc/sys/net", path)
@@ -75,11 +78,14 @@ class NodeHandle:
         """Name of the satellite or station."""
         return self.node.name
 
-    def create(self) -> None:
-        """Create the namespace and set its sysctls, before any port arrives in it."""
+    def create(self, buffers: Mapping[str, str]) -> None:
+        """Create the namespace and set its sysctls, before any port arrives in it.
+
+        ``buffers``: those that depend on the scenario's links (sizing.py).
+        """
         namespaces.create(self.namespace)
         with namespaces.entered(self.namespace):
-            write_sysctls(_SYSCTLS)
+            write_sysctls({**_SYSCTLS, **buffers})
             self._netlink = NetlinkSocket()
 
     def configure(self) -> None:

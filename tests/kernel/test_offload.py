@@ -5,14 +5,16 @@ import time
 
 import pytest
 
+from emulator.bench.transfer import light, measure, two_satellites
 from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
-from protocols.objects import Receiver, make_object, send_object
+from emulator.units import SEGMENT_BYTES
+from protocols.objects import Content, Receiver, send_object
 from protocols.offload import Offload
 from protocols.static import Static
-from tests.kernel.toys import NOTICED_S, Build, walker
+from tests.kernel.toys import NOTICED_S, VIRTUAL, Build, walker
 
 PAUSE_S = 1.0
 
@@ -31,56 +33,92 @@ def pair(build: Build) -> tuple[Fabric, LinkPlan]:
 def test_an_object_arrives_whole_and_takes_its_time(pair) -> None:
     fabric, plan = pair
     a, b = (fabric.nodes[f"toy-01-0{n}"] for n in (1, 2))
-    content = make_object(1, "image", 500_000)
+    content = Content(1, "image", 500_000)
+    rate_bps = int(plan.at(0)["rate_bps"].max())
 
     async def transfer():
         receiver = Receiver(b.socket, time.monotonic)
         serving = asyncio.create_task(receiver.serve())
-        await send_object(a.socket, b.node.ipv4, "image", content)
+        await send_object(a.socket, b.node.ipv4, "image", content, line_rate_bps=rate_bps)
         got = await receiver.expect("image")
         serving.cancel()
         receiver.close()
         return got
 
     got = asyncio.run(transfer())
-    rate_bps = int(plan.at(0)["rate_bps"].max())
     assert got.verified
     # never quicker than the laser's line rate: the first chunk apart, all bytes crossed it
-    assert got.last_byte_s - got.first_byte_s > 0.8 * len(content) * 8 / rate_bps
+    assert got.last_byte_s - got.first_byte_s > 0.8 * content.size * 8 / rate_bps
 
 
 def test_a_broken_transfer_resumes_where_it_ended(pair) -> None:
-    fabric, _plan = pair
+    fabric, plan = pair
     a, b = (fabric.nodes[f"toy-01-0{n}"] for n in (1, 2))
-    content = make_object(1, "image", 2_000_000)
+    content = Content(1, "image", 2_000_000)
+    rate_bps = int(plan.at(0)["rate_bps"].max())
 
     async def transfer():
         receiver = Receiver(b.socket, time.monotonic)
         serving = asyncio.create_task(receiver.serve())
-        first = asyncio.create_task(send_object(a.socket, b.node.ipv4, "image", content))
-        while len(receiver._held.get("image", b"")) < 200_000:
+
+        def send():
+            return send_object(a.socket, b.node.ipv4, "image", content, line_rate_bps=rate_bps)
+
+        first = asyncio.create_task(send())
+        while receiver.held("image") < 200_000:
             await asyncio.sleep(0.01)
         first.cancel()
-        held = len(receiver._held["image"])
+        held = receiver.held("image")
         await asyncio.sleep(PAUSE_S)
-        sent: list[int] = []
-
-        def counting(family: int, kind: int):
-            made = a.socket(family, kind)
-            sent.append(made.fileno())
-            return made
-
-        await send_object(counting, b.node.ipv4, "image", content)
+        tcp = await send()
         got = await receiver.expect("image")
         serving.cancel()
         receiver.close()
-        return got, held, bytes(receiver._held["image"])
+        return got, held, tcp, receiver.held("image")
 
-    got, held, arrived = asyncio.run(transfer())
-    assert 200_000 <= held < len(content)
-    assert got.verified and arrived == content
+    got, held, tcp, arrived = asyncio.run(transfer())
+    assert 200_000 <= held < content.size
+    # the hash is over all bytes in order: nothing is lost, and nothing there twice
+    assert got.verified and arrived == content.size
+    # what was held is not sent again; header, digest and what did not fill a segment are more
+    fresh = tcp["segments"] - tcp["retransmitted"] - 2
+    assert fresh * SEGMENT_BYTES < content.size - held + 50 * SEGMENT_BYTES
     # the pause belongs to waiting, not to transmitting
     assert got.transmit_s < got.last_byte_s - got.first_byte_s - 0.9 * PAUSE_S
+
+
+def test_a_damaged_object_is_refused_and_begun_again(pair) -> None:
+    fabric, _plan = pair
+    a, b = (fabric.nodes[f"toy-01-0{n}"] for n in (1, 2))
+    content, other = Content(1, "image", 50_000), Content(2, "image", 50_000)
+
+    async def transfer():
+        receiver = Receiver(b.socket, time.monotonic)
+        serving = asyncio.create_task(receiver.serve())
+        arrived = receiver.expect("image")
+        damaged = Content(1, "image", 50_000)
+        damaged.digest = other.digest
+        with pytest.raises(ConnectionError, match="different hash"):
+            await send_object(a.socket, b.node.ipv4, "image", damaged, line_rate_bps=10**7)
+        assert not arrived.done() and receiver.held("image") == 0
+        await send_object(a.socket, b.node.ipv4, "image", content, line_rate_bps=10**7)
+        serving.cancel()
+        receiver.close()
+        return await arrived
+
+    assert asyncio.run(transfer()).verified
+
+
+@pytest.mark.skipif(not VIRTUAL, reason="in real time it is the machine that would be measured")
+@pytest.mark.parametrize("size", [10**6, 10**9])
+def test_a_laser_of_100_gigabits_carries_what_theory_says(build: Build, size: int) -> None:
+    plan = LinkPlan.of(two_satellites())
+    fabric = build(plan)
+    light(fabric, plan)
+    row = measure(fabric, plan, size)
+    assert row["km"] == pytest.approx(1500.0) and row["hash"] == "equal"
+    assert row["measured s"] == pytest.approx(row["with slow start s"], rel=0.01)
+    assert row["retransmitted"] == row["receiver_limited_us"] == row["buffer_limited_us"] == 0
 
 
 def test_no_route_is_an_error_not_a_wait(pair) -> None:
@@ -89,7 +127,8 @@ def test_no_route_is_an_error_not_a_wait(pair) -> None:
     handle.remove_routes(range(1, len(plan.network.nodes)))
 
     async def transfer() -> None:
-        await send_object(handle.socket, plan.network.nodes[1].ipv4, "image", b"x")
+        address, content = plan.network.nodes[1].ipv4, Content(1, "image", 1)
+        await send_object(handle.socket, address, "image", content, line_rate_bps=10**6)
 
     with pytest.raises(OSError, match="unreachable"):
         asyncio.run(transfer())

@@ -1,0 +1,119 @@
+"""What time an object takes over one laser at rate scale 1, beside what theory says it must.
+
+    python -m emulator.kernel.inside --clock virtual python -m emulator.bench.transfer [BYTES...]
+
+Prints a JSON object for each. Time must be virtual where this runs: in real time, it is the
+machine that would be measured.
+"""
+
+import asyncio
+import json
+import math
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from emulator.kernel.fabric import Fabric
+from emulator.kernel.ownership import wait_for
+from emulator.linkplan import LinkPlan
+from emulator.scenario import Scenario
+from emulator.units import EARTH_RADIUS_KM, NS_PER_S
+from protocols.objects import Content, Receiver, send_object
+from protocols.static import Static
+from protocols.transfer_time import Hop, expected_s, ideal_s
+
+SIZES = (10**6, 10**9, 10**10)
+RANGE_KM, RATE_GBPS = 1500.0, 100.0
+_APART_DEG = 12.0
+_NOTICED_S = 60.0
+
+
+def two_satellites(range_km: float = RANGE_KM, rate_gbps: float = RATE_GBPS) -> Scenario:
+    """Two satellites that follow each other over the equator, ``range_km`` apart all the time."""
+    altitude_km = range_km / 2 / math.sin(math.radians(_APART_DEG / 2)) - EARTH_RADIUS_KM
+    table: dict[str, Any] = {
+        "scenario": {
+            "name": "two-satellites",
+            "start": datetime(2026, 1, 1, tzinfo=UTC),
+            "duration_s": 10.0,
+        },
+        "terminals": {"laser": {"rate_gbps": rate_gbps, "max_range_km": 1.1 * range_km}},
+        "constellation": (
+            {
+                "name": "sat",
+                "walker": "0:2/2/0",
+                "altitude_km": altitude_km,
+                "raan_span_deg": 2 * _APART_DEG,
+                "isl": {"kind": "laser", "count": 1},
+            },
+        ),
+        "isl": ({"pattern": "nearest", "k": 1},),
+        "routing": {"protocol": "static"},
+    }
+    return Scenario.from_table(table)
+
+
+def light(fabric: Fabric, plan: LinkPlan) -> None:
+    """Give ``fabric``, which is built, the links and routes of the plan's first step."""
+    fabric.apply(plan.at(0))
+    if not wait_for(fabric.noticed, _NOTICED_S):
+        raise TimeoutError("nodes did not see the light of their links")
+    Static(plan, fabric.nodes).step(plan.at(0))
+
+
+def measure(fabric: Fabric, plan: LinkPlan, size: int) -> dict[str, Any]:
+    """Send ``size`` bytes from the first to the last node of a path, return the row."""
+    return asyncio.run(_measure(fabric, plan, size))
+
+
+async def _measure(fabric: Fabric, plan: LinkPlan, size: int) -> dict[str, Any]:
+    [link] = plan.links(0)
+    path = [Hop(link["delay_ns"] / NS_PER_S, float(link["rate_bps"]))]
+    source, *_, destination = fabric.nodes.values()
+    receiver = Receiver(destination.socket, time.monotonic)
+    serving = asyncio.create_task(receiver.serve())
+    content, began = Content(1, f"{size}", size), time.monotonic()
+    tcp = await send_object(
+        source.socket,
+        destination.node.ipv4,
+        "object",
+        content,
+        line_rate_bps=int(link["rate_bps"]),
+    )
+    arrived = await receiver.expect("object")
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    receiver.close()
+    measured_s = arrived.last_byte_s - began
+    due_s = expected_s(size, path)
+    return {
+        "bytes": size,
+        "km": float(link["range_km"]),
+        "ideal s": ideal_s(size, path),
+        "with slow start s": due_s,
+        "measured s": measured_s,
+        "off %": 100 * (measured_s / due_s - 1),
+        "hash": "equal" if arrived.verified else "differs",
+        **tcp,
+    }
+
+
+def main(sizes: list[int]) -> None:
+    """Build the two satellites for each size anew, and print a row."""
+    plan = LinkPlan.of(two_satellites())
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            fabric = Fabric(plan.network, "lm-bench0", Path(folder), silent=False)
+            try:
+                fabric.build(plan.dark())
+                light(fabric, plan)
+                print(json.dumps(measure(fabric, plan, size)), flush=True)
+            finally:
+                fabric.close()
+
+
+if __name__ == "__main__":
+    main([int(each) for each in sys.argv[1:]] or list(SIZES))

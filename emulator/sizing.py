@@ -1,0 +1,81 @@
+"""How much memory TCP needs to fill a scenario's links: arithmetic; sysctls follow from it.
+
+What sysctls mean: Documentation/networking/ip-sysctl.rst of the Linux source.
+"""
+
+from typing import TYPE_CHECKING
+
+from emulator.units import C_KM_S
+
+if TYPE_CHECKING:  # PID 1 of a user-mode kernel needs this module and would wait for the others
+    from emulator.network import Network
+    from emulator.scenario import Scenario
+
+_WORLD_KM = 30_000.0
+"""A path half around the Earth at 1,200 km (23,800 km of arc), with a quarter for its detours."""
+_LARGEST_WINDOW_BYTES = 1 << 30
+"""More than this TCP cannot have in flight (RFC 7323, section 2.3)."""
+_LARGEST_SYSCTL = (1 << 31) - 1
+_LINUX_RMEM_BYTES, _LINUX_WMEM_BYTES = 6 << 20, 4 << 20
+"""The maxima that Linux chooses by itself: never less."""
+_BUFFER_PER_FLIGHT = 4
+_MEMORY_PER_FLIGHT = 2
+"""Kernel memory a payload byte in flight: a full packet's buffer, 1,448 bytes of payload in 2,304
+and less, and the clone that travels."""
+
+
+def path_rtt_s(network: "Network") -> float:
+    """Return the round trip of the longest path that TCP must be able to fill.
+
+    2/c × max(R, min(P × R, 30,000 km)) with the longest range R of the scenario's P ports: every
+    single link, and paths of all links that there may be, but not around the Earth more than once.
+    """
+    range_km = float(network.port_range_km.max(initial=0.0))
+    path_km = max(range_km, min(len(network.ports) * range_km, _WORLD_KM))
+    return 2 * path_km / C_KM_S
+
+
+def flight_bytes(network: "Network") -> int:
+    """Return the most that one connection may have in flight.
+
+    That is the fastest port's rate × :func:`path_rtt_s` / 8, but at most TCP's largest window.
+    """
+    rate_bps = int(network.port_rate_bps.max(initial=0))
+    return min(round(rate_bps * path_rtt_s(network) / 8), _LARGEST_WINDOW_BYTES)
+
+
+def tcp_sysctls(network: "Network") -> dict[str, str]:
+    """Return a node's buffer limits: 4 × :func:`flight_bytes`, or Linux's own if they are more.
+
+    Twice because buffers are counted with their overhead, of which Linux expects as much as
+    payload; and twice again so that they never are what limits: the sender keeps twice its window.
+    The receiver's limit is its default as well: else Linux begins with 128 kB and measures what
+    the application reads, and slow start waits for that (40 ms at a round trip of 10 ms). Memory
+    is taken as packets come, not as buffers allow.
+    """
+    wanted = min(_BUFFER_PER_FLIGHT * flight_bytes(network), _LARGEST_SYSCTL)
+    receive, send = max(wanted, _LINUX_RMEM_BYTES), max(wanted, _LINUX_WMEM_BYTES)
+    return {
+        "ipv4/tcp_rmem": f"4096 {receive} {receive}",
+        "ipv4/tcp_wmem": f"4096 16384 {send}",
+    }
+
+
+def tcp_memory_pages(total_pages: int) -> tuple[int, int, int]:
+    """Return ``net.ipv4.tcp_mem`` (low, pressure, high) for a kernel with so much memory.
+
+    A quarter, a half, three quarters: nothing else needs it there. Linux leaves TCP a sixteenth,
+    and lets windows shrink above it.
+    """
+    return total_pages // 4, total_pages // 2, total_pages * 3 // 4
+
+
+def tcp_mb(scenario: "Scenario", network: "Network") -> int:
+    """Return the kernel memory that the workloads' connections may take, one a workload.
+
+    Twice what is in flight: all of a small object, else :func:`flight_bytes`.
+    """
+    scale = scenario.scenario.rate_scale
+    sizes = [work.object_bytes / scale for work in scenario.workload if work.kind == "offload"]
+    flight = flight_bytes(network)
+    return round(_MEMORY_PER_FLIGHT * sum(min(size, flight) for size in sizes) / 1e6)
