@@ -229,11 +229,11 @@ def kernel_clean() -> None:
 
 
 @cli.command()
-@click.argument("parts", nargs=-1, metavar="[retune|build|speed|delay]...")
+@click.argument("parts", nargs=-1, metavar="[retune|build|speed|delay|transfer]...")
 def bench(parts: tuple[str, ...]) -> None:
     """Measure on this machine what Lasermesh costs and how exact it is, as ratios.
 
-    Without arguments everything, which takes some ten minutes.
+    Without arguments everything, which takes some twenty minutes.
     """
     from emulator import console
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from emulator.errors import CapabilityError
 from emulator.network import Network
 from emulator.scenario import Scenario
+from emulator.sizing import tcp_mb
 from protocols import base
 
 _KERNEL_MB = 640
@@ -30,7 +31,8 @@ class Needs:
         footprint = base.load("lasermesh.routing", scenario.routing.protocol).footprint
         node_mb = footprint.node_mb + footprint.route_kb * nodes / 1024
         return cls(
-            memory_mb=round(_KERNEL_MB + _WORKLOAD_MB * workloads + node_mb * nodes),
+            memory_mb=round(_KERNEL_MB + _WORKLOAD_MB * workloads + node_mb * nodes)
+            + tcp_mb(scenario, network),
             processes=footprint.processes * nodes + workloads + _SPARE_PROCESSES,
         )
 

@@ -20,8 +20,8 @@ _LINUX_RMEM_BYTES, _LINUX_WMEM_BYTES = 6 << 20, 4 << 20
 """The maxima that Linux chooses by itself: never less."""
 _BUFFER_PER_FLIGHT = 4
 _MEMORY_PER_FLIGHT = 2
-"""Kernel memory a payload byte in flight: a full packet's buffer, 1,448 bytes of payload in 2,304
-and less, and the clone that travels."""
+"""Kernel memory a payload byte in flight: the packet's buffer and the clone that travels. Measured
+with 1 GB in flight: 1.65, of which TCP counts 1.45 against tcp_mem."""
 
 
 def path_rtt_s(network: "Network") -> float:

@@ -19,7 +19,7 @@ PURE |= {f"emulator.{name}" for name in ("scenario", "scenario_checks")}
 PURE |= {
     f"emulator.{name}" for name in ("frames", "ephemeris", "visibility", "contacts", "linkplan")
 }
-PURE |= {"emulator.passes", "emulator.coldstart"}
+PURE |= {"emulator.passes", "emulator.coldstart", "emulator.sizing"}
 IMPURE = {"pyroute2", "scapy", "ctypes", "subprocess", "multiprocessing", "threading", "asyncio"}
 IMPURE |= {"socket", "select", "signal", "time", "random", "secrets", "tempfile", "shutil"}
 KERNEL_LIBRARIES = {"pyroute2", "ctypes"}

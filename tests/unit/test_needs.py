@@ -3,7 +3,7 @@
 import pytest
 
 from emulator.errors import CapabilityError
-from emulator.needs import Needs, available_mb, process_limit
+from emulator.needs import Needs, available_mb, process_limit, tcp_allowed_mb
 from emulator.network import Network
 from emulator.scenario import Scenario
 from tests.unit.toys import walker_table
@@ -35,3 +35,11 @@ def test_what_fits_is_let_through_and_what_does_not_is_refused() -> None:
     limit, name = process_limit()
     with pytest.raises(CapabilityError, match=name):
         Needs(1, limit + 1).check(in_user_mode=False)
+
+
+def test_a_host_that_keeps_tcp_short_is_refused_and_told_what_to_set() -> None:
+    allowed_mb = tcp_allowed_mb()
+    Needs(1, 1, tcp_mb=allowed_mb).check(in_user_mode=False)
+    with pytest.raises(CapabilityError, match=r"in flight.*sysctl net\.ipv4\.tcp_mem="):
+        Needs(1, 1, tcp_mb=allowed_mb + 1).check(in_user_mode=False)
+    Needs(1, 1, tcp_mb=allowed_mb + 1).check(in_user_mode=True)
