@@ -5,10 +5,10 @@ import resource
 from dataclasses import dataclass
 from pathlib import Path
 
+from emulator import sizing
 from emulator.errors import CapabilityError
 from emulator.network import Network
 from emulator.scenario import Scenario
-from emulator.sizing import tcp_mb
 from protocols import base
 
 _KERNEL_MB = 640
@@ -23,6 +23,8 @@ class Needs:
 
     memory_mb: int
     processes: int
+    tcp_mb: int = 0
+    """Of the memory, what TCP must be allowed for what is in flight."""
 
     @classmethod
     def of(cls, scenario: Scenario, network: Network) -> "Needs":
@@ -30,10 +32,13 @@ class Needs:
         nodes, workloads = len(network.nodes), len(scenario.workload)
         footprint = base.load("lasermesh.routing", scenario.routing.protocol).footprint
         node_mb = footprint.node_mb + footprint.route_kb * nodes / 1024
+        tcp_mb = sizing.tcp_mb(scenario, network)
+        # TCP shrinks its windows when it has half of a user-mode kernel's memory.
+        fixed_mb = _KERNEL_MB + _WORKLOAD_MB * workloads + 2 * tcp_mb
         return cls(
-            memory_mb=round(_KERNEL_MB + _WORKLOAD_MB * workloads + node_mb * nodes)
-            + tcp_mb(scenario, network),
+            memory_mb=round(fixed_mb + node_mb * nodes),
             processes=footprint.processes * nodes + workloads + _SPARE_PROCESSES,
+            tcp_mb=tcp_mb,
         )
 
     def check(self, in_user_mode: bool) -> None:
@@ -41,7 +46,15 @@ class Needs:
         if in_user_mode and (free_mb := available_mb()) < self.memory_mb:
             raise CapabilityError(
                 f"this scenario may need {self.memory_mb:,} MB of memory; {free_mb:,} MB are free. "
-                "Fewer nodes or another routing protocol need less."
+                "Fewer nodes, another routing protocol or a larger rate_scale need less."
+            )
+        if not in_user_mode and (allowed_mb := tcp_allowed_mb()) < self.tcp_mb:
+            pages = self.tcp_mb * 1_000_000 // resource.getpagesize() + 1
+            raise CapabilityError(
+                f"this scenario may have {self.tcp_mb:,} MB of TCP's data in flight; this host's "
+                f"kernel shrinks windows above {allowed_mb:,} MB. Allow the whole machine more "
+                f"(sysctl net.ipv4.tcp_mem='{pages} {pages} {2 * pages}'), use a user-mode kernel, "
+                "which sets its own, or a larger rate_scale."
             )
         limit, name = process_limit()
         if self.processes > limit:
@@ -57,6 +70,12 @@ def available_mb() -> int:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) >> 10
     return 0
+
+
+def tcp_allowed_mb() -> int:
+    """Memory of TCP above which this kernel shrinks windows: ``pressure`` of tcp_mem (tcp(7))."""
+    pages = int(Path("/proc/sys/net/ipv4/tcp_mem").read_text().split()[1])
+    return pages * resource.getpagesize() // 1_000_000
 
 
 def process_limit() -> tuple[int, str]:
