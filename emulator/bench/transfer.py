@@ -1,12 +1,13 @@
-"""What time an object takes over one laser at rate scale 1, beside what theory says it must.
+"""What time an object takes over lasers at rate scale 1, beside what theory says it must.
 
     python -m emulator.kernel.inside --clock virtual python -m emulator.bench.transfer [BYTES...]
 
-Prints a JSON object for each. Time must be virtual where this runs: in real time, it is the
-machine that would be measured.
+The sizes given over one laser, or else all CASES; a JSON object is printed for each. Time must be
+virtual where this runs: in real time, it is the machine that would be measured.
 """
 
 import asyncio
+import itertools
 import json
 import math
 import sys
@@ -20,23 +21,26 @@ from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
-from emulator.units import EARTH_RADIUS_KM, NS_PER_S
+from emulator.units import C_KM_S, EARTH_RADIUS_KM, NS_PER_S
 from protocols.objects import Content, Receiver, send_object
-from protocols.static import Static
+from protocols.static import Static, next_hops, walk
 from protocols.transfer_time import Hop, expected_s, ideal_s
 
-SIZES = (10**6, 10**9, 10**10)
+CASES = ((10**6, 1), (10**9, 1), (10**9, 4), (10**10, 1))
+"""Bytes, and over how many lasers."""
 RANGE_KM, RATE_GBPS = 1500.0, 100.0
 _APART_DEG = 12.0
 _NOTICED_S = 60.0
 
 
-def two_satellites(range_km: float = RANGE_KM, rate_gbps: float = RATE_GBPS) -> Scenario:
-    """Two satellites that follow each other over the equator, ``range_km`` apart all the time."""
+def in_a_row(lasers: int = 1, range_km: float = RANGE_KM, rate_gbps: float = RATE_GBPS) -> Scenario:
+    """Satellites that follow each other over the equator, ``range_km`` apart all the time."""
+    satellites = lasers + 1
+    names = [f"sat-{number:02d}-01" for number in range(1, satellites + 1)]
     altitude_km = range_km / 2 / math.sin(math.radians(_APART_DEG / 2)) - EARTH_RADIUS_KM
     table: dict[str, Any] = {
         "scenario": {
-            "name": "two-satellites",
+            "name": "in-a-row",
             "start": datetime(2026, 1, 1, tzinfo=UTC),
             "duration_s": 10.0,
         },
@@ -44,13 +48,13 @@ def two_satellites(range_km: float = RANGE_KM, rate_gbps: float = RATE_GBPS) -> 
         "constellation": (
             {
                 "name": "sat",
-                "walker": "0:2/2/0",
+                "walker": f"0:{satellites}/{satellites}/0",
                 "altitude_km": altitude_km,
-                "raan_span_deg": 2 * _APART_DEG,
-                "isl": {"kind": "laser", "count": 1},
+                "raan_span_deg": satellites * _APART_DEG,
+                "isl": {"kind": "laser", "count": 2},
             },
         ),
-        "isl": ({"pattern": "nearest", "k": 1},),
+        "isl": ({"pattern": "pairs", "pairs": tuple(itertools.pairwise(names))},),
         "routing": {"protocol": "static"},
     }
     return Scenario.from_table(table)
@@ -64,15 +68,25 @@ def light(fabric: Fabric, plan: LinkPlan) -> None:
     Static(plan, fabric.nodes).step(plan.at(0))
 
 
+def path_between(plan: LinkPlan, a: int, b: int) -> list[Hop]:
+    """Return the links of the quickest path between two nodes at the plan's first step."""
+    nodes = walk(next_hops(plan.network, plan.at(0)), a, b)
+    links = {
+        frozenset(plan.network.port_node[[link["a"], link["b"]]].tolist()): link
+        for link in plan.links(0)
+    }
+    found = [links[frozenset(ends)] for ends in itertools.pairwise(nodes)]
+    return [Hop(link["delay_ns"] / NS_PER_S, float(link["rate_bps"])) for link in found]
+
+
 def measure(fabric: Fabric, plan: LinkPlan, size: int) -> dict[str, Any]:
-    """Send ``size`` bytes from the first to the last node of a path, return the row."""
+    """Send ``size`` bytes from the first to the last node, return the row."""
     return asyncio.run(_measure(fabric, plan, size))
 
 
 async def _measure(fabric: Fabric, plan: LinkPlan, size: int) -> dict[str, Any]:
-    [link] = plan.links(0)
-    path = [Hop(link["delay_ns"] / NS_PER_S, float(link["rate_bps"]))]
     source, *_, destination = fabric.nodes.values()
+    path = path_between(plan, source.node.index, destination.node.index)
     receiver = Receiver(destination.socket, time.monotonic)
     serving = asyncio.create_task(receiver.serve())
     content, began = Content(1, f"{size}", size), time.monotonic()
@@ -81,7 +95,7 @@ async def _measure(fabric: Fabric, plan: LinkPlan, size: int) -> dict[str, Any]:
         destination.node.ipv4,
         "object",
         content,
-        line_rate_bps=int(link["rate_bps"]),
+        line_rate_bps=int(path[0].rate_bps),
     )
     arrived = await receiver.expect("object")
     serving.cancel()
@@ -91,7 +105,8 @@ async def _measure(fabric: Fabric, plan: LinkPlan, size: int) -> dict[str, Any]:
     due_s = expected_s(size, path)
     return {
         "bytes": size,
-        "km": float(link["range_km"]),
+        "lasers": len(path),
+        "km": C_KM_S * sum(hop.delay_s for hop in path),
         "ideal s": ideal_s(size, path),
         "with slow start s": due_s,
         "measured s": measured_s,
@@ -102,9 +117,9 @@ async def _measure(fabric: Fabric, plan: LinkPlan, size: int) -> dict[str, Any]:
 
 
 def main(sizes: list[int]) -> None:
-    """Build the two satellites for each size anew, and print a row."""
-    plan = LinkPlan.of(two_satellites())
-    for size in sizes:
+    """Build the satellites for each case anew, and print a row."""
+    for size, lasers in [(size, 1) for size in sizes] or CASES:
+        plan = LinkPlan.of(in_a_row(lasers))
         with tempfile.TemporaryDirectory() as folder:
             fabric = Fabric(plan.network, "lm-bench0", Path(folder), silent=False)
             try:
@@ -116,4 +131,4 @@ def main(sizes: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main([int(each) for each in sys.argv[1:]] or list(SIZES))
+    main([int(each) for each in sys.argv[1:]])

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from emulator.bench.transfer import light, measure, two_satellites
+from emulator.bench.transfer import in_a_row, light, measure
 from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
@@ -110,13 +110,15 @@ def test_a_damaged_object_is_refused_and_begun_again(pair) -> None:
 
 
 @pytest.mark.skipif(not VIRTUAL, reason="in real time it is the machine that would be measured")
-@pytest.mark.parametrize("size", [10**6, 10**9])
-def test_a_laser_of_100_gigabits_carries_what_theory_says(build: Build, size: int) -> None:
-    plan = LinkPlan.of(two_satellites())
+@pytest.mark.parametrize(("size", "lasers"), [(10**6, 1), (10**9, 1), (10**8, 4)])
+def test_lasers_of_100_gigabits_carry_what_theory_says(
+    build: Build, size: int, lasers: int
+) -> None:
+    plan = LinkPlan.of(in_a_row(lasers))
     fabric = build(plan)
     light(fabric, plan)
     row = measure(fabric, plan, size)
-    assert row["km"] == pytest.approx(1500.0) and row["hash"] == "equal"
+    assert row["km"] == pytest.approx(1500.0 * lasers) and row["hash"] == "equal"
     assert row["measured s"] == pytest.approx(row["with slow start s"], rel=0.01)
     assert row["retransmitted"] == row["receiver_limited_us"] == row["buffer_limited_us"] == 0
 
