@@ -268,10 +268,14 @@ def emulate_inside(run_dir: Path, run_id: str, hold: bool) -> int:
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     scenario = Scenario.load(run_dir / "scenario.json")
+
+    def notify(event: dict[str, Any]) -> None:
+        print(json.dumps(event), file=events)
+        if event["event"] in _LANDMARKS:
+            time.sleep(1e-9)  # let PID 1 pass it on now: the host's clock is to see the moment
+
     try:
-        emulate(
-            scenario, run_dir, run_id, hold, lambda event: print(json.dumps(event), file=events)
-        )
+        emulate(scenario, run_dir, run_id, hold, notify)
     except LasermeshError as error:
         failed = {"event": _FAILED, "kind": type(error).__name__, "message": str(error)}
         print(json.dumps(failed), file=events)
