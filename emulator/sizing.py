@@ -1,6 +1,9 @@
 """How much memory TCP needs to fill a scenario's links: arithmetic; sysctls follow from it.
 
-What sysctls mean: Documentation/networking/ip-sysctl.rst of the Linux source.
+What sysctls mean: Documentation/networking/ip-sysctl.rst of the Linux source. tcp_rmem and tcp_wmem
+are a namespace's own; tcp_mem is the machine's, so a user-mode kernel sets it and a host only has
+it checked (needs.py). net.core.rmem_max and wmem_max are the machine's too (a namespace may at most
+read them) and bound only SO_RCVBUF and SO_SNDBUF, which nothing here sets.
 """
 
 from typing import TYPE_CHECKING

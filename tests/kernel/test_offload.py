@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
+from emulator.sizing import tcp_sysctls
 from emulator.units import SEGMENT_BYTES
 from protocols.objects import Content, Receiver, send_object
 from protocols.offload import Offload
@@ -121,6 +123,15 @@ def test_lasers_of_100_gigabits_carry_what_theory_says(
     assert row["km"] == pytest.approx(1500.0 * lasers) and row["hash"] == "equal"
     assert row["measured s"] == pytest.approx(row["with slow start s"], rel=0.01)
     assert row["retransmitted"] == row["receiver_limited_us"] == row["buffer_limited_us"] == 0
+
+
+def test_a_node_has_the_buffers_that_its_links_need(build: Build) -> None:
+    plan = LinkPlan.of(in_a_row())
+    [handle, _] = build(plan).nodes.values()
+    for name, limits in tcp_sysctls(plan.network).items():
+        with handle.entered():
+            assert Path("/proc/sys/net", name).read_text().split() == limits.split()
+        assert Path("/proc/sys/net", name).read_text().split() != limits.split(), "the machine's"
 
 
 def test_no_route_is_an_error_not_a_wait(pair) -> None:
