@@ -9,8 +9,9 @@ import pytest
 
 from tests.e2e.conftest import CLOCKS, Command
 
-WITHIN_US = {"host": 200.0, "usermode": 1000.0, "virtual": 5.0}
-"""How far the median RTT may be from geometry, by kernel."""
+EARLY_US, LATE_US = {"virtual": 5.0, "real": 5.0}, {"virtual": 5.0, "real": 20_000.0}
+"""How far the median RTT may be from geometry, by clock: in real time, a busy machine shows in it
+(0.3 ms on an idle one), but nothing makes light early."""
 
 PARTS = ("wait", "compute", "transmit", "propagate", "other")
 
@@ -28,7 +29,7 @@ def test_summary_is_the_contract(
     assert summary["changes"] > 20 and summary["lag_ms"]["p50"] <= summary["lag_ms"]["p99"]
     assert {tuple(sorted((r["a"], r["b"]))) for r in summary["rtt"]} >= {("scs-01-a", "scs-01-f")}
     for pair in summary["rtt"]:
-        assert abs(pair["error_us"]) < WITHIN_US[summary["kernel"]], pair
+        assert -EARLY_US[clock] < pair["error_us"] < LATE_US[clock], pair
     assert [row["strategy"] for row in summary["offload"]] == ["raw", "onboard", "laser"]
     for row in summary["offload"]:
         assert row["verified"] and row["object_bytes"] == 100_000_000
