@@ -1,0 +1,1 @@
+"""Formulas: arrays in, arrays out; nothing here knows a scenario."""
