@@ -119,8 +119,9 @@ class _GroundSegment:
         else:
             held = set(held)
             until = self._lost_at_s(t_s, pairs)
+            hold = self.rule == "fewest-switches"
             key = {
-                pair: (pair not in held, -until[pair], -deg)
+                pair: (hold and pair not in held, -until[pair], -deg)
                 for pair, deg in zip(pairs, height, strict=True)
             }
         return [(a, b, patterns.ANY, patterns.ANY) for a, b in sorted(pairs, key=lambda p: key[p])]

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from emulator.scenario import Scenario
-from emulator.sections import Fit
+from emulator.terminals import Fit
 
 Kind = Literal["satellite", "station"]
 _FIRST_IPV4 = 0x0A000001
@@ -104,7 +104,9 @@ class Network:
             port_rate_bps=8 * np.maximum(1, np.rint(bytes_s)).astype(np.int64),
             port_range_km=np.array([k.max_range_km for k in kinds], dtype=np.float64),
             port_buffer=np.array([k.buffer_packets for k in kinds], dtype=np.int64),
-            port_setup_s=np.array([k.setup_s for k in kinds], dtype=np.float64),
+            port_setup_s=np.array(
+                [k.pointing.acquisition_s if k.pointing else 0.0 for k in kinds], dtype=np.float64
+            ),
         )
 
     @cached_property

@@ -17,18 +17,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from emulator import scenario_checks
 from emulator.errors import Problem, ScenarioError
-from emulator.sections import (
-    Constellation,
-    Event,
-    Ground,
-    Isl,
-    Name,
-    Routing,
-    Run,
-    Section,
-    Terminal,
-    Workload,
-)
+from emulator.fields import Name, Section
+from emulator.sections import Constellation, Event, Ground, Isl, Routing, Run, Workload
+from emulator.terminals import Terminal, catalogue, from_catalogue
 from topologies import presets
 from topologies.elements import parse
 
@@ -70,6 +61,7 @@ class Scenario(Section):
             raise ScenarioError((_file_problem(path, _reason(error)),)) from None
         problems: list[Problem] = []
         table = _with_elements(table, path, problems)
+        table = _with_models(table, path, problems)
         try:
             scenario = cls.model_validate(table)
         except ValidationError as invalid:
@@ -160,6 +152,25 @@ def _with_satellites(entry: Any, folder: Path) -> Any:
     sets = parse(file.read_text(encoding="utf-8"), file.suffix)
     rest = {key: value for key, value in entry.items() if key != "elements_file"}
     return {**rest, "satellite": tuple(dataclasses.asdict(each) for each in sets)}
+
+
+def _with_models(table: dict[str, Any], path: Path, problems: list[Problem]) -> dict[str, Any]:
+    """Return ``table`` with the figures of the catalogue in each terminal that names a model."""
+    terminals = table.get("terminals")
+    if not isinstance(terminals, dict):
+        return table
+    known = _frozen(catalogue())
+    filled = {}
+    for name, entry in terminals.items():
+        model = entry.get("model") if isinstance(entry, dict) else None
+        if isinstance(model, str) and model and model not in known:
+            key = f"terminals.{name}.model"
+            problems.extend(
+                scenario_checks.unknown([model], known, key, "terminal", path.name, "the catalogue")
+            )
+        named = isinstance(model, str) and model in known
+        filled[name] = from_catalogue(entry) if named else entry
+    return {**table, "terminals": filled}
 
 
 def _valid_parts(model: type[Scenario], table: dict[str, Any]) -> dict[str, Any]:

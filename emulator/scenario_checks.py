@@ -96,7 +96,7 @@ def cross_checks(known: dict[str, Any], file: str) -> Iterator[Problem]:
     if "routing" in known:
         protocols = plugin_names("lasermesh.routing")
         word = known["routing"].protocol
-        yield from _unknown([word], protocols, "routing.protocol", "routing protocol", file)
+        yield from unknown([word], protocols, "routing.protocol", "routing protocol", file)
 
 
 def _size_checks(known: dict[str, Any], nodes: int, file: str) -> Iterator[Problem]:
@@ -119,9 +119,15 @@ def _duplicates(names: list[str], what: str, file: str) -> Iterator[Problem]:
             yield Problem(file, what, repr(name), f"is used {count} times", "Make names unique")
 
 
-def _unknown(
-    words: Iterable[str], known: Iterable[str], key: str, what: str, file: str
+def unknown(
+    words: Iterable[str],
+    known: Iterable[str],
+    key: str,
+    what: str,
+    file: str,
+    of: str = "this scenario",
 ) -> Iterator[Problem]:
+    """Yield a problem for each of ``words`` that is not known, with what is close to it."""
     known = list(known)
     for word in words:
         if word in known:
@@ -129,7 +135,7 @@ def _unknown(
         close = difflib.get_close_matches(word, known, n=1)
         listed = ", ".join(known[:8]) + (" …" if len(known) > 8 else "")
         remedy = f"Did you mean {close[0]!r}" if close else f"Known: {listed or 'none'}"
-        yield Problem(file, key, repr(word), f"is no {what} of this scenario", remedy)
+        yield Problem(file, key, repr(word), f"is no {what} of {of}", remedy)
 
 
 def _terminal_checks(
@@ -143,14 +149,14 @@ def _terminal_checks(
     ]
     fits += [(f"ground.station[{i}].antennas", each.antennas) for i, each in enumerate(stations)]
     for key, fit in fits:
-        yield from _unknown([fit.kind], terminals, f"{key}.kind", "terminal kind", file)
+        yield from unknown([fit.kind], terminals, f"{key}.kind", "terminal kind", file)
 
 
 def _isl_checks(isls: Any, constellations: Any, satellites: Any, file: str) -> Iterator[Problem]:
     by_name = {each.name: each for each in constellations}
     for index, isl in enumerate(isls):
         key = f"isl[{index}]"
-        yield from _unknown(
+        yield from unknown(
             isl.constellations, by_name, f"{key}.constellations", "constellation", file
         )
         if isl.pattern == "pairs" or isl.pairs:
@@ -181,7 +187,7 @@ def _pair_checks(isl: Any, key: str, satellites: Any, file: str) -> Iterator[Pro
         yield Problem(file, f"{key}.constellations", repr(isl.constellations), reason, remedy)
     if satellites is not None:
         named = [name for pair in isl.pairs for name in pair]
-        yield from _unknown(named, satellites, f"{key}.pairs", "satellite", file)
+        yield from unknown(named, satellites, f"{key}.pairs", "satellite", file)
     for pair in isl.pairs:
         if pair[0] == pair[1]:
             remedy = "Name two different satellites"
@@ -193,9 +199,9 @@ def _workload_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iter
         key = f"workload[{index}]"
         if work.kind == "ping":
             named = [name for pair in work.pairs for name in pair]
-            yield from _unknown(named, nodes, f"{key}.pairs", "node", file)
+            yield from unknown(named, nodes, f"{key}.pairs", "node", file)
             continue
-        yield from _unknown([work.source], satellites, f"{key}.source", "satellite", file)
+        yield from unknown([work.source], satellites, f"{key}.source", "satellite", file)
         if not known["ground"].station:
             remedy = "Add a [[ground.station]]"
             yield Problem(file, key, "", "has no ground to bring an answer to", remedy)
@@ -208,7 +214,7 @@ def _event_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iterato
     for index, event in enumerate(known.get("event", ())):
         key = f"event[{index}]"
         allowed, what = (nodes, "node") if len(event.target) == 2 else (satellites, "satellite")
-        yield from _unknown(event.target, allowed, f"{key}.target", what, file)
+        yield from unknown(event.target, allowed, f"{key}.target", what, file)
         if "scenario" in known and event.at_s >= known["scenario"].duration_s:
             remedy = "Move it earlier or lengthen duration_s"
             yield Problem(file, f"{key}.at_s", str(event.at_s), "is after the end", remedy)

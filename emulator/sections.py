@@ -4,58 +4,19 @@ Each class is one table and judges only what stands in it; ``scenario.py`` puts 
 ``scenario_checks.py`` compares them. The docstrings under the keys go into the JSON Schema.
 """
 
-from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_validator
 
+from emulator.fields import Degrees, Moment, Name, NotNegative, Positive, Section, Share, SomeShare
+from emulator.terminals import Climate, Fit
 from topologies.walker import RAAN_SPAN_DEG, Walker, parse_notation
-
-
-def _in_utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError("has no time zone; write it in UTC, for example 2026-08-22T12:00:00Z")
-    # The span of a TLE's two-digit year; sidereal time and SGP4 are good for all of it.
-    if not 1957 <= moment.year <= 2056:
-        raise ValueError("lies outside the years 1957 to 2056")
-    return moment.astimezone(UTC)
 
 
 def _walker_notation(text: str) -> str:
     parse_notation(text)
     return text
-
-
-def _from_iso(moment: object) -> object:
-    if not isinstance(moment, str):
-        return moment
-    try:
-        return datetime.fromisoformat(moment)
-    except ValueError:
-        return moment
-
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
-Moment = Annotated[datetime, BeforeValidator(_from_iso), AfterValidator(_in_utc)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Degrees = Annotated[float, Field(ge=0, le=360)]
-
-
-class Section(BaseModel):
-    """A table of the scenario: unknown keys, wrong types, NaN and infinity are errors."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class Run(Section):
@@ -79,25 +40,6 @@ class Run(Section):
     """UT1 - UTC at the start (IERS Bulletin A); 0 puts stations wrong by up to 42 m per 0.1 s."""
 
 
-class Terminal(Section):
-    """``[terminals.NAME]``: one kind of laser terminal or radio."""
-
-    rate_gbps: Annotated[float, Field(gt=0, le=100_000)]
-    """Line rate before scaling, each direction."""
-    max_range_km: Annotated[float, Field(gt=0, le=1e6)]
-    buffer_packets: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
-    """Packets that may wait for the line, besides those in flight."""
-    setup_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
-    """Pointing, acquisition and tracking: from assignment to the first bit."""
-
-
-class Fit(Section):
-    """How many terminals of which kind a node carries."""
-
-    kind: str
-    count: Annotated[int, Field(ge=0, le=64)]
-
-
 class Satellite(Section):
     """``[[constellation.satellite]]``: SGP4 mean elements as catalogued, in figures."""
 
@@ -112,6 +54,33 @@ class Satellite(Section):
     arg_perigee_deg: Degrees
     mean_anomaly_deg: Degrees
     bstar: float = 0.0
+
+
+class Platform(Section):
+    """``platform``: solar power, battery and loads of each satellite of a constellation."""
+
+    solar_area_m2: Positive
+    solar_efficiency: SomeShare = 0.3
+    solar_degradation: SomeShare = 0.9
+    """What age and temperature leave of the solar cells."""
+    battery_wh: Positive
+    charge: Share = 1.0
+    """Of the battery at the start."""
+    floor: Share = 0.3
+    """Charge at which loads are shed."""
+    resume: Share = 0.35
+    """Charge at which they are taken up again."""
+    shed: Literal["compute", "lasers"] = "compute"
+    bus_w: NotNegative
+    compute_w: NotNegative = 0.0
+    compute_duty: Share = 1.0
+    """Share of the time in which the computer draws ``compute_w``."""
+
+    @model_validator(mode="after")
+    def _resume_above_floor(self) -> "Platform":
+        if self.resume <= self.floor:
+            raise ValueError("resume must be greater than floor, or loads would flap")
+        return self
 
 
 class Constellation(Section):
@@ -130,6 +99,8 @@ class Constellation(Section):
     """Default 360 for delta, 180 for star."""
     isl: Fit | None = None
     gsl: Fit | None = None
+    platform: Platform | None = None
+    """Power of each satellite. Default: always enough."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "Constellation":
@@ -169,24 +140,70 @@ class Isl(Section):
     """Default: all. Not for ``pairs``, which name their satellites."""
     k: Annotated[int, Field(ge=1, le=64)] = 2
     """For ``nearest``: how many neighbours each satellite asks for."""
+    to: tuple[str, ...] = ()
+    """For ``nearest``: constellations to ask, as relays or another shell. Default: one's own."""
+    hysteresis: Annotated[float, Field(ge=0, le=1000)] = 0.2
+    """For ``nearest``: a neighbour is kept until another is nearer by this share of its range."""
+    seam: Literal["open", "closed"] | None = None
+    """For ``grid``: links between the last plane and the first. Default: closed for delta."""
+    latitude_cut_deg: Annotated[float, Field(gt=0, le=90)] = 90.0
+    """For ``grid``: links across planes are off where one end is nearer to a pole."""
     pairs: tuple[tuple[str, str], ...] = ()
 
 
 class Station(Section):
-    """``[[ground.station]]``: WGS-84 position, minimum elevation and antennas."""
+    """``[[ground.station]]``: WGS-84 position or track, minimum elevation and antennas."""
 
     name: Name
-    latitude_deg: Annotated[float, Field(ge=-90, le=90)]
-    longitude_deg: Annotated[float, Field(ge=-180, le=360)]
-    altitude_m: Annotated[float, Field(ge=-500, le=10_000)] = 0.0
+    latitude_deg: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude_deg: Annotated[float, Field(ge=-180, le=360)] | None = None
+    altitude_m: Annotated[float, Field(ge=-500, le=30_000)] = 0.0
+    track: tuple[tuple[float, float, float, float], ...] = ()
+    """Of a ship or an aircraft, instead of a position: waypoints ``[t_s, latitude_deg,
+    longitude_deg, altitude_m]``, joined by great circles; it waits before the first and after
+    the last."""
     min_elevation_deg: Annotated[float, Field(ge=0, lt=90)] = 10.0
     antennas: Fit
+    climate: Climate = Climate()
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "Station":
+        fixed = self.latitude_deg is not None and self.longitude_deg is not None
+        if fixed == bool(self.track) or (self.track and self.latitude_deg is not None):
+            raise ValueError("needs latitude_deg and longitude_deg, or a track, and not both")
+        times = [point[0] for point in self.track]
+        if any(after <= before for before, after in pairwise(times)):
+            raise ValueError("track must go forward in time")
+        for _, latitude_deg, longitude_deg, altitude_m in self.track:
+            if abs(latitude_deg) > 90 or not -180 <= longitude_deg <= 360:
+                raise ValueError(f"track leaves the globe at {latitude_deg:g}, {longitude_deg:g}")
+            if not -500 <= altitude_m <= 30_000:
+                raise ValueError(f"track has altitude_m {altitude_m:g}: give -500 to 30000")
+        return self
+
+    @property
+    def waypoints(self) -> tuple[tuple[float, float, float, float], ...]:
+        """Return the track; of a fixed station its only point."""
+        if self.latitude_deg is None or self.longitude_deg is None:
+            return self.track
+        return ((0.0, self.latitude_deg, self.longitude_deg, self.altitude_m),)
 
 
 class Ground(Section):
     """``[ground]``: the stations and the rule by which antennas choose satellites."""
 
-    selection: Literal["highest-elevation", "longest-remaining"] = "highest-elevation"
+    selection: Literal["highest-elevation", "longest-remaining", "fewest-switches"] = (
+        "highest-elevation"
+    )
+    """``fewest-switches`` holds a satellite to the end of its pass, then takes the longest one."""
+    slot_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """Decide anew only at whole multiples of this (and when a pass ends). 0: at every step."""
+    slot_phase_s: NotNegative = 0.0
+    """When the first slot begins, seconds after the start."""
+    handover: Literal["break-before-make", "make-before-break"] = "break-before-make"
+    """``make-before-break`` keeps one antenna of each station free for the satellite to come."""
+    gap_s: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """How long an antenna that changes satellites is dark: rounded up to steps, at least one."""
     station: tuple[Station, ...] = ()
 
 

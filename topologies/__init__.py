@@ -6,6 +6,9 @@ Pure: nothing here touches the kernel, a clock or the network. Presets are the
 
 from pathlib import Path
 
+CATALOGUE = Path(__file__).parent / "catalogue" / "terminals.toml"
+"""Figures of known laser terminals and radios, each with its source."""
+
 
 def presets() -> dict[str, Path]:
     """Return the presets by name, sorted: the TOML files that ship with this package."""

@@ -56,7 +56,7 @@ def small_tables(draw: st.DrawFn, walker_table: Callable[..., dict]) -> dict[str
     )
     for kind in table["terminals"].values():
         kind["max_range_km"] = draw(st.sampled_from([1500.0, 4000.0, 20000.0]))
-        kind["setup_s"] = draw(st.sampled_from([0.0, 9.0, 30.0]))
+        kind["pointing"] = {"acquisition_s": draw(st.sampled_from([0.0, 9.0, 30.0]))}
     shell = table["constellation"][0]
     shell["isl"]["count"] = draw(st.integers(1, 4))
     shell["gsl"]["count"] = draw(st.integers(0, 2))
@@ -277,7 +277,7 @@ def test_light_that_would_come_when_the_pass_ends_is_no_contact(walker_table: Ca
     passes = LinkPlan.of(Scenario.from_table(table)).contacts
     whole = passes[(passes["start"] > 0) & (passes["end"] < 540)]
     shortest = int((whole["end"] - whole["start"]).min())
-    table["terminals"]["radio"]["setup_s"] = shortest * 10.0
+    table["terminals"]["radio"]["pointing"] = {"acquisition_s": shortest * 10.0}
     contacts = LinkPlan.of(Scenario.from_table(table)).contacts
     assert len(contacts) < len(passes)
     assert (contacts["start"] < contacts["end"]).all()

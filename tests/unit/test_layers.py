@@ -14,7 +14,7 @@ import topologies
 ROOT = Path(emulator.__file__).parents[1]
 PACKAGES = ("emulator", "topologies", "protocols")
 
-PURE = {f"emulator.{name}" for name in ("errors", "units", "sections", "network")}
+PURE = {f"emulator.{name}" for name in ("errors", "units", "fields", "terminals", "sections", "network")}
 PURE |= {f"emulator.{name}" for name in ("scenario", "scenario_checks")}
 PURE |= {
     f"emulator.{name}" for name in ("frames", "ephemeris", "visibility", "contacts", "linkplan")
