@@ -24,13 +24,19 @@ _MAX_LIMIT_PACKETS = 2**32 - 1
 PORT_STATE = np.dtype(
     [
         ("peer", "<i4"),
-        ("loss_ppm", "<u4"),
+        ("loss_ppb", "<u4"),
+        ("fade_start_ppb", "<u4"),
+        ("fade_end_ppb", "<u4"),
         ("limit_packets", "<u4"),
         ("delay_ns", "<i8"),
         ("rate_bps", "<i8"),
     ]
 )
-"""The channel that *arrives* at a port, from ``peer`` (-1: dark). One row a port."""
+"""The channel that *arrives* at a port, from ``peer`` (-1: dark). One row a port.
+
+``loss_ppb``: share of packets lost one by one. ``fade_start_ppb`` and ``fade_end_ppb``: the chance,
+a packet, that a fade (in which all is lost) begins or ends: p and r of a Gilbert-Elliott chain.
+"""
 
 LINK = np.dtype(
     [("a", "<i4"), ("b", "<i4"), ("range_km", "<f8"), ("delay_ns", "<i8"), ("rate_bps", "<i8")]

@@ -66,6 +66,14 @@ NETEM = np.dtype(
         ("latency64_len", "<u2"),
         ("latency64_type", "<u2"),
         ("latency64_ns", "<i8"),
+        ("model_len", "<u2"),
+        ("model_type", "<u2"),
+        ("chain_len", "<u2"),
+        ("chain_type", "<u2"),
+        ("chain_p", "<u4"),
+        ("chain_r", "<u4"),
+        ("chain_h", "<u4"),
+        ("chain_k1", "<u4"),
     ]
 )
 """RTM_NEWQDISC of a netem root qdisc with its complete state."""
@@ -145,6 +153,8 @@ ROUTE_PROTOCOL = 76
 """rtm_protocol of the routes that Lasermesh itself writes ('L'); FRR's OSPF writes 188."""
 
 _MAX_U32 = 0xFFFFFFFF
+_PPB = 1_000_000_000
+_TCA_NETEM_LOSS, _NETEM_LOSS_GE = 5, 2
 _IFLA_OPERSTATE, _IF_OPER_UP = 16, 6
 _MAIN_TABLE, _RTN_UNICAST, _RTNH_F_ONLINK = 254, 1, 4
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_MULTIPATH = 1, 4, 5, 7, 9
@@ -166,6 +176,8 @@ def netem(ifindex: np.ndarray) -> np.ndarray:
     rows["rate_len"], rows["rate_type"] = 20, 6
     rows["rate64_len"], rows["rate64_type"] = 12, 8
     rows["latency64_len"], rows["latency64_type"] = 12, 10
+    rows["model_len"], rows["model_type"] = 24, _TCA_NETEM_LOSS
+    rows["chain_len"], rows["chain_type"] = 20, _NETEM_LOSS_GE
     return rows
 
 
@@ -173,15 +185,34 @@ def tune(rows: np.ndarray, state: np.ndarray) -> None:
     """Write the channels of ``state`` (PORT_STATE) into netem messages, complete every time.
 
     The kernel keeps the greater of RATE and RATE64, zeroes what base fields omit and keeps what
-    omitted attributes held, so nothing is ever omitted.
+    omitted attributes held, so nothing is ever omitted. Losses are those of a Gilbert-Elliott
+    chain (struct tc_netem_gemodel; Elliott, Bell Syst. Tech. J. 42, 1963), fades or none: in the
+    good state a packet is lost with chance k1 and the next one is in the bad state with chance p;
+    in the bad state all but h are lost, and the next is back in the good one with chance r.
     """
     bytes_s = state["rate_bps"] // 8
     rows["latency_ticks"] = np.minimum(state["delay_ns"] // TICK_NS, _MAX_U32)
     rows["latency64_ns"] = state["delay_ns"]
     rows["limit_packets"] = state["limit_packets"]
-    rows["loss"] = np.rint(state["loss_ppm"] / 1e6 * _MAX_U32)
+    rows["chain_p"] = _odds(state["fade_start_ppb"])
+    rows["chain_r"] = _odds(state["fade_end_ppb"])
+    rows["chain_k1"] = _odds(state["loss_ppb"])
     rows["rate_bytes_s"] = np.minimum(bytes_s, _MAX_U32)
     rows["rate64_bytes_s"] = bytes_s
+
+
+def _odds(ppb: np.ndarray) -> np.ndarray:
+    """How many of the 2^32 numbers that the kernel may draw mean yes, for parts per billion.
+
+    "Always" is out of the kernel's reach by one draw in 2^32, a quarter of a part per billion.
+    """
+    odds = ((ppb.astype(np.uint64) << np.uint64(32)) + np.uint64(_PPB // 2)) // np.uint64(_PPB)
+    return np.minimum(odds, np.uint64(_MAX_U32))
+
+
+def _ppb(odds: int) -> int:
+    """Undo :func:`_odds`."""
+    return (odds * _PPB + 2**31) >> 32
 
 
 def mirred(index: np.ndarray) -> np.ndarray:
@@ -296,7 +327,8 @@ def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 def read_netem(body: bytes) -> tuple[int, dict[str, int]] | None:
     """Return (ifindex, channel) of a qdisc message that holds a netem, else None.
 
-    The channel has the integer fields of PORT_STATE: delay_ns, rate_bps, loss_ppm, limit_packets.
+    The channel has the fields of PORT_STATE but ``peer``. Of a netem without a Gilbert-Elliott
+    chain, which is none of ours, ``loss_ppb`` is its random loss.
     """
     found = dict(attributes(body[20:]))
     if found.get(1) != b"netem\0":
@@ -309,10 +341,14 @@ def read_netem(body: bytes) -> tuple[int, dict[str, int]] | None:
     bytes_s = struct.unpack_from("<I", nested[6])[0] if 6 in nested else 0
     if 8 in nested:
         (bytes_s,) = struct.unpack("<Q", nested[8])
+    chain = dict(attributes(nested.get(_TCA_NETEM_LOSS, b""))).get(_NETEM_LOSS_GE)
+    p, r, _, k1 = struct.unpack("<IIII", chain) if chain else (0, 0, 0, loss)
     channel = {
         "delay_ns": delay_ns,
         "rate_bps": bytes_s * 8,
-        "loss_ppm": round(loss / _MAX_U32 * 1e6),
+        "loss_ppb": _ppb(k1),
+        "fade_start_ppb": _ppb(p),
+        "fade_end_ppb": _ppb(r),
         "limit_packets": limit,
     }
     return ifindex, channel

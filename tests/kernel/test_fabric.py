@@ -140,7 +140,7 @@ def test_lost_light_drops_the_carrier_and_a_handover_restores_it(build: Build, d
     other = plan.network.nodes[3].ports[2].index
     turned = dark.copy()
     for receiver, sender in ((port.index, other), (other, port.index)):
-        turned[receiver] = (sender, 0, 100, 5_000_000, 8_000_000)
+        turned[receiver] = (sender, 0, 0, 0, 100, 5_000_000, 8_000_000)
     fabric.apply(turned)
     assert carrier(fabric, a.name, port.name)
     assert np.array_equal(fabric.observe(), turned)
@@ -164,7 +164,7 @@ def test_full_loss_loses_all_and_no_loss_none(build: Build, datagrams) -> None:
     plan = LinkPlan.of(walker())
     fabric = build(plan)
     state = plan.at(0)
-    state["loss_ppm"] = np.where(state["peer"] >= 0, 1_000_000, 0)
+    state["loss_ppb"] = np.where(state["peer"] >= 0, 1_000_000_000, 0)
     fabric.apply(state)
     assert np.array_equal(fabric.observe(), state)
     route_all(fabric, plan, state)

@@ -75,7 +75,7 @@ def assert_sound(plan: LinkPlan, state: np.ndarray, step: int) -> None:
     assert (state["delay_ns"][dark] == 0).all()
     assert (state["rate_bps"] > 0).all(), "a netem without a rate may reorder"
     assert (state["rate_bps"] % 8 == 0).all(), "netem counts whole bytes"
-    assert (state["loss_ppm"] == 0).all()
+    assert (state["loss_ppb"] == 0).all()
 
 
 def test_the_preset_is_sound_at_every_step(plan: LinkPlan) -> None:
