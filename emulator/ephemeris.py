@@ -1,8 +1,9 @@
-"""Scenario → Ephemeris: where every node is, as arrays in TEME kilometres.
+"""Scenario → Ephemeris: where every node is and how it moves, as arrays in TEME kilometres.
 
 Catalogued satellites are propagated by SGP4 (WGS-72, Vallado et al. 2006); Walker shells by J2
 secular rates with Kozai mean motion, which stays within 20 km of SGP4 for a day. Stations ride
-on the rotating Earth.
+on the rotating Earth, some of them along a track. Arrays have nodes before times, but lie in memory
+time by time: all nodes at one time are contiguous.
 """
 
 import math
@@ -13,7 +14,7 @@ import numpy as np
 from sgp4.api import SGP4_ERRORS, WGS72, Satrec, SatrecArray
 
 from emulator.errors import PhysicsError
-from emulator.frames import geodetic_to_itrs_km, gmst_rad, rotate_z
+from emulator.frames import EARTH_RATE_RAD_S, Sites, add_spin, gmst_rad, rotate_z
 from emulator.scenario import Scenario
 from emulator.sections import Satellite
 from emulator.units import DAY_S, EARTH_RADIUS_KM, J2, MU_KM3_S2
@@ -22,6 +23,8 @@ from topologies.walker import Walker
 _SGP4_EPOCH = datetime(1949, 12, 31, tzinfo=UTC)
 _J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
 _J2000_JD = 2451545.0
+_CACHED_ELEMENTS = 50_000
+"""Intermediate arrays of no more floats than this stay in a processor's cache."""
 
 
 def julian_date(start: datetime, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -34,15 +37,13 @@ def julian_date(start: datetime, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 @dataclass(frozen=True)
 class Ephemeris:
-    """Positions of all nodes of a scenario as a function of seconds since its start."""
+    """States of all nodes of a scenario as a function of seconds since its start."""
 
     start: datetime
     ut1_utc_s: float
     catalogued: tuple[tuple[slice, SatrecArray, tuple[str, ...]], ...]
-    walkers: tuple[tuple[slice, Walker], ...]
-    station_km: np.ndarray
-    """ITRS, shape ``(stations, 3)``."""
-    station_up: np.ndarray
+    walkers: tuple[tuple[slice, "Shell"], ...]
+    sites: Sites
     satellites: int
 
     @classmethod
@@ -55,34 +56,81 @@ class Ephemeris:
             where = slice(first, first + count)
             first += count
             if pattern:
-                walkers.append((where, pattern))
+                walkers.append((where, Shell.of(pattern)))
             else:
                 orbits = SatrecArray([satrec(satellite) for satellite in each.satellite])
                 catalogued.append((where, orbits, tuple(each.node_names())))
-        sites = np.array(
-            [(s.latitude_deg, s.longitude_deg, s.altitude_m / 1e3) for s in scenario.ground.station]
-        ).reshape(-1, 3)
-        station_km, station_up = geodetic_to_itrs_km(*sites.T)
         return cls(
             start=scenario.scenario.start,
             ut1_utc_s=scenario.scenario.ut1_utc_s,
             catalogued=tuple(catalogued),
             walkers=tuple(walkers),
-            station_km=station_km,
-            station_up=station_up,
+            sites=Sites.of([station.waypoints for station in scenario.ground.station]),
             satellites=first,
         )
+
+    @property
+    def stations(self) -> int:
+        """Number of stations, which are the nodes after the satellites."""
+        return len(self.sites)
+
+    def states(self, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """TEME positions (km) and velocities (km/s) of all nodes, each ``(nodes, times, 3)``.
+
+        Satellites first. A station moves with the Earth and by itself. Raises PhysicsError as
+        ``satellites_km``.
+        """
+        t_s = _times(t_s)
+        position_km, velocity_km_s = np.empty((2, len(t_s), self.satellites + self.stations, 3))
+        orbits, sites = slice(self.satellites), slice(self.satellites, None)
+        self._fly(t_s, position_km[:, orbits], velocity_km_s[:, orbits])
+        if self.stations:
+            sidereal = self.gmst_rad(t_s)
+            itrs_km, _, itrs_km_s = self.sites.itrs(t_s)
+            position_km[:, sites] = rotate_z(itrs_km, sidereal).swapaxes(0, 1)
+            velocity_km_s[:, sites] = rotate_z(itrs_km_s, sidereal).swapaxes(0, 1)
+            add_spin(velocity_km_s[:, sites], position_km[:, sites], EARTH_RATE_RAD_S)
+        return position_km.swapaxes(0, 1), velocity_km_s.swapaxes(0, 1)
+
+    def positions_km(self, t_s: np.ndarray) -> np.ndarray:
+        """TEME positions of all nodes, satellites first, shape ``(nodes, times, 3)``."""
+        t_s = _times(t_s)
+        position_km = np.empty((len(t_s), self.satellites + self.stations, 3))
+        self._fly(t_s, position_km[:, : self.satellites])
+        if self.stations:
+            itrs_km = self.sites.itrs(t_s)[0]
+            site_km = rotate_z(itrs_km, self.gmst_rad(t_s))
+            position_km[:, self.satellites :] = site_km.swapaxes(0, 1)
+        return position_km.swapaxes(0, 1)
 
     def satellites_km(self, t_s: np.ndarray) -> np.ndarray:
         """TEME positions of the satellites at ``t_s`` seconds, shape ``(satellites, times, 3)``.
 
         Raises PhysicsError naming the satellite that SGP4 cannot propagate (decayed, say).
         """
-        t_s = np.atleast_1d(np.asarray(t_s, dtype=np.float64))
-        position_km = np.empty((self.satellites, len(t_s), 3))
+        t_s = _times(t_s)
+        position_km = np.empty((len(t_s), self.satellites, 3))
+        self._fly(t_s, position_km)
+        return position_km.swapaxes(0, 1)
+
+    def stations_km(self, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """TEME positions and geodetic up of the stations, both ``(stations, times, 3)``."""
+        t_s = _times(t_s)
+        sidereal = self.gmst_rad(t_s)
+        itrs_km, up, _ = self.sites.itrs(t_s)
+        return rotate_z(itrs_km, sidereal), rotate_z(up, sidereal)
+
+    def gmst_rad(self, t_s: np.ndarray) -> np.ndarray:
+        """By which angle the Earth is turned from TEME at each of ``t_s``, in [0, 2π)."""
         jd, fraction = julian_date(self.start, t_s)
+        return gmst_rad(jd, fraction + self.ut1_utc_s / DAY_S)
+
+    def _fly(
+        self, t_s: np.ndarray, position_km: np.ndarray, velocity_km_s: np.ndarray | None = None
+    ) -> None:
+        """Write the satellites' states into arrays of shape ``(times, satellites, 3)``."""
         for where, orbits, names in self.catalogued:
-            code, position_km[where], _ = orbits.sgp4(jd, fraction)
+            code, at_km, at_km_s = orbits.sgp4(*julian_date(self.start, t_s))
             if code.any():
                 index, time = np.argwhere(code)[0]
                 moment = self.start + timedelta(seconds=float(t_s[time]))
@@ -91,19 +139,12 @@ class Ephemeris:
                     f"cannot propagate {names[index]} to {moment:%Y-%m-%dT%H:%M:%SZ}: {reason}. "
                     "Use elements whose epoch is near the scenario's start."
                 )
-        for where, pattern in self.walkers:
-            position_km[where] = walker_km(pattern, t_s)
-        return position_km
-
-    def stations_km(self, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """TEME positions and geodetic up of the stations, both ``(stations, times, 3)``."""
-        jd, fraction = julian_date(self.start, np.atleast_1d(t_s))
-        gmst = gmst_rad(jd, fraction + self.ut1_utc_s / DAY_S)
-        return rotate_z(self.station_km, gmst), rotate_z(self.station_up, gmst)
-
-    def positions_km(self, t_s: np.ndarray) -> np.ndarray:
-        """TEME positions of all nodes, satellites first, shape ``(nodes, times, 3)``."""
-        return np.concatenate((self.satellites_km(t_s), self.stations_km(t_s)[0]))
+            position_km[:, where] = at_km.swapaxes(0, 1)
+            if velocity_km_s is not None:
+                velocity_km_s[:, where] = at_km_s.swapaxes(0, 1)
+        for where, shell in self.walkers:
+            moving = None if velocity_km_s is None else velocity_km_s[:, where]
+            shell.fly(t_s, position_km[:, where], moving)
 
     def along_track_rad(self, members: np.ndarray) -> np.ndarray:
         """Angle of each of ``members`` at the start in their common plane, in flight direction.
@@ -125,27 +166,93 @@ def mean_motion_rad_s(pattern: Walker) -> float:
     return float(np.sqrt(MU_KM3_S2 / (EARTH_RADIUS_KM + pattern.altitude_km) ** 3))
 
 
-def walker_km(pattern: Walker, t_s: np.ndarray, members: slice = slice(None)) -> np.ndarray:
-    """TEME positions of ``members`` of a Walker shell ``t_s`` after its epoch, ``(n, times, 3)``.
+@dataclass(frozen=True, slots=True, eq=False)
+class Shell:
+    """A Walker shell, or part of one, as the angles of its satellites at the epoch.
 
     Circular orbits with the secular J2 rates of node and perigee (Vallado, Fundamentals of
     Astrodynamics, eq. 9-37 and 9-39). The mean motion is Kozai's, as SGP4's is, so it already
     holds the J2 drift of the mean anomaly and no such term is added.
     """
-    radius_km = EARTH_RADIUS_KM + pattern.altitude_km
-    mean_motion = mean_motion_rad_s(pattern)
-    inclination = np.radians(pattern.inclination_deg)
-    rate = 1.5 * mean_motion * J2 * (EARTH_RADIUS_KM / radius_km) ** 2
-    raan_rate = -rate * np.cos(inclination)
-    perigee_rate = rate * (2 - 2.5 * np.sin(inclination) ** 2)
-    raan = np.radians(pattern.raan_deg()[members])[:, None] + raan_rate * t_s
-    latitude = np.radians(pattern.argument_of_latitude_deg()[members])[:, None]
-    latitude = latitude + (mean_motion + perigee_rate) * t_s
-    cos_u, sin_u = np.cos(latitude), np.sin(latitude)
-    cos_raan, sin_raan = np.cos(raan), np.sin(raan)
-    x = cos_raan * cos_u - sin_raan * sin_u * np.cos(inclination)
-    y = sin_raan * cos_u + cos_raan * sin_u * np.cos(inclination)
-    return radius_km * np.stack((x, y, sin_u * np.sin(inclination)), axis=-1)
+
+    radius_km: float
+    inclination_rad: float
+    node_rate_rad_s: float
+    latitude_rate_rad_s: float
+    node_rad: np.ndarray
+    """Right ascension of the ascending node of each plane, shape ``(planes, 1)``."""
+    latitude_rad: np.ndarray
+    """Argument of latitude, shape ``(planes, satellites of a plane)``."""
+
+    @classmethod
+    def of(cls, pattern: Walker, members: slice = slice(None)) -> "Shell":
+        """Take ``members`` of a pattern; of fewer than all, each counts as a plane of its own."""
+        radius_km = EARTH_RADIUS_KM + pattern.altitude_km
+        mean_motion = mean_motion_rad_s(pattern)
+        inclination = float(np.radians(pattern.inclination_deg))
+        rate = 1.5 * mean_motion * J2 * (EARTH_RADIUS_KM / radius_km) ** 2
+        perigee_rate = rate * (2 - 2.5 * np.sin(inclination) ** 2)
+        latitude = np.radians(pattern.argument_of_latitude_deg()[members])
+        planes = pattern.planes if len(latitude) == pattern.total else len(latitude)
+        latitude = latitude.reshape(planes, -1)
+        return cls(
+            radius_km=radius_km,
+            inclination_rad=inclination,
+            node_rate_rad_s=float(-rate * np.cos(inclination)),
+            latitude_rate_rad_s=float(mean_motion + perigee_rate),
+            node_rad=np.radians(pattern.raan_deg()[members]).reshape(latitude.shape)[:, :1],
+            latitude_rad=latitude,
+        )
+
+    def fly(
+        self, t_s: np.ndarray, position_km: np.ndarray, velocity_km_s: np.ndarray | None = None
+    ) -> None:
+        """Write TEME states ``t_s`` after the epoch into arrays ``(times, satellites, 3)``."""
+        block = max(1, _CACHED_ELEMENTS // self.latitude_rad.size)
+        for first in range(0, len(t_s), block):
+            now = slice(first, first + block)
+            moving = None if velocity_km_s is None else velocity_km_s[now]
+            self._fly(t_s[now, None, None], position_km[now], moving)
+
+    def _fly(
+        self, t_s: np.ndarray, position_km: np.ndarray, velocity_km_s: np.ndarray | None
+    ) -> None:
+        node = self.node_rad + self.node_rate_rad_s * t_s
+        latitude = self.latitude_rad + self.latitude_rate_rad_s * t_s
+        node, (cos_u, sin_u) = (np.cos(node), np.sin(node)), (np.cos(latitude), np.sin(latitude))
+        self._turn(node, cos_u, sin_u, self.radius_km, position_km)
+        if velocity_km_s is not None:
+            speed_km_s = self.radius_km * self.latitude_rate_rad_s
+            self._turn(node, -sin_u, cos_u, speed_km_s, velocity_km_s)
+            add_spin(velocity_km_s, position_km, self.node_rate_rad_s)
+
+    def _turn(
+        self,
+        node: tuple[np.ndarray, np.ndarray],
+        along: np.ndarray,
+        across: np.ndarray,
+        scale: float,
+        out: np.ndarray,
+    ) -> None:
+        """Write ``scale`` times vectors in orbital planes, from the node, as vectors in TEME."""
+        cos_node, sin_node = node
+        cos_i, sin_i = np.cos(self.inclination_rad), np.sin(self.inclination_rad)
+        x, y, z = np.moveaxis(out.reshape(*along.shape, 3), -1, 0)
+        np.multiply(cos_node * along - sin_node * across * cos_i, scale, out=x)
+        np.multiply(sin_node * along + cos_node * across * cos_i, scale, out=y)
+        np.multiply(across * sin_i, scale, out=z)
+
+
+def walker_km(pattern: Walker, t_s: np.ndarray, members: slice = slice(None)) -> np.ndarray:
+    """TEME positions of a Walker shell's ``members`` ``t_s`` after its epoch, ``(n, times, 3)``."""
+    shell = Shell.of(pattern, members)
+    position_km = np.empty((len(t_s), shell.latitude_rad.size, 3))
+    shell.fly(t_s, position_km)
+    return position_km.swapaxes(0, 1)
+
+
+def _times(t_s: np.ndarray) -> np.ndarray:
+    return np.atleast_1d(np.asarray(t_s, dtype=np.float64))
 
 
 def satrec(satellite: Satellite) -> Satrec:
