@@ -7,15 +7,18 @@ quantised.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from emulator.contacts import CONTACT, contacts
+from emulator.budget import IDEAL_DB, Budgets
+from emulator.contacts import CONTACT, Contacts, Planner, contacts
 from emulator.ephemeris import Ephemeris
 from emulator.network import Network
 from emulator.scenario import Scenario
+from emulator.sky import Sky, skies
 from emulator.units import C_KM_S, FRAME_BYTES, NS_PER_S
 from emulator.visibility import range_km
 
@@ -39,9 +42,23 @@ a packet, that a fade (in which all is lost) begins or ends: p and r of a Gilber
 """
 
 LINK = np.dtype(
-    [("a", "<i4"), ("b", "<i4"), ("range_km", "<f8"), ("delay_ns", "<i8"), ("rate_bps", "<i8")]
+    [
+        ("a", "<i4"),
+        ("b", "<i4"),
+        ("range_km", "<f8"),
+        ("delay_ns", "<i8"),
+        ("rate_bps", "<i8"),
+        ("return_bps", "<i8"),
+        ("margin_db", "<f8"),
+        ("return_margin_db", "<f8"),
+    ]
 )
-"""One row a link: ports a and b, and what both directions of it have in common."""
+"""One row a link: ports a and b. ``rate_bps`` and ``margin_db`` are of the channel a → b, those
+with ``return`` of b → a. The margin is infinite where a terminal has no budget."""
+
+_PPB = 1e9
+_SLOW_STEPS = 5
+"""Fades that last so many steps are played one by one, shorter ones are left to the kernel."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +68,18 @@ class LinkPlan:
     scenario: Scenario
     network: Network
     ephemeris: Ephemeris
-    contacts: np.ndarray
+    timeline: Contacts
 
     @classmethod
     def of(cls, scenario: Scenario) -> "LinkPlan":
         """Work out ``scenario``. Raises PhysicsError where an orbit cannot be propagated."""
         network, ephemeris = Network.of(scenario), Ephemeris.of(scenario)
         return cls(scenario, network, ephemeris, contacts(scenario, network, ephemeris))
+
+    @property
+    def contacts(self) -> np.ndarray:
+        """All contacts, dtype :data:`CONTACT`, by start and ports."""
+        return self.timeline.contacts
 
     @property
     def steps(self) -> int:
@@ -89,14 +111,62 @@ class LinkPlan:
         """Return the state of every port at ``step``, dtype :data:`PORT_STATE`."""
         state = self.dark()
         links = self.links(step)
-        flying = np.ceil(links["rate_bps"] * (links["delay_ns"] / NS_PER_S) / 8 / FRAME_BYTES)
-        for receiver, sender in ((links["a"], links["b"]), (links["b"], links["a"])):
+        flying = np.ceil(_bits_in_flight(links["rate_bps"], links) / 8 / FRAME_BYTES)
+        back = np.ceil(_bits_in_flight(links["return_bps"], links) / 8 / FRAME_BYTES)
+        for receiver, sender, rate, margin, packets in (
+            (links["b"], links["a"], "rate_bps", "margin_db", flying),
+            (links["a"], links["b"], "return_bps", "return_margin_db", back),
+        ):
             state["peer"][receiver] = sender
             state["delay_ns"][receiver] = links["delay_ns"]
-            state["rate_bps"][receiver] = links["rate_bps"]
-            limit = flying + self.network.port_buffer[sender]
+            state["rate_bps"][receiver] = links[rate]
+            limit = packets + self.network.port_buffer[sender]
             state["limit_packets"][receiver] = np.minimum(limit, _MAX_LIMIT_PACKETS)
+            self._lose(state, step, sender, receiver, links[margin], links[rate])
         return state
+
+    def _lose(
+        self,
+        state: np.ndarray,
+        step: int,
+        sender: np.ndarray,
+        receiver: np.ndarray,
+        margin_db: np.ndarray,
+        rate_bps: np.ndarray,
+    ) -> None:
+        """Write the losses of channels with these margins into ``state``."""
+        budgets, kind = self.budgets, self.network.port_kind
+        if not budgets.adaptive.any():
+            return
+        ends = kind[sender], kind[receiver]
+        share = budgets.loss(*ends, margin_db)
+        relock_s = budgets.setting("relock_s")[ends[0]]
+        gap = np.minimum(relock_s / self.step_s, 1.0) * self._rung_changes(step, receiver)
+        share = 1 - (1 - share) * (1 - gap)
+        start, end, lasts_s = budgets.fades(*ends, margin_db, rate_bps)
+        slow = lasts_s >= _SLOW_STEPS * self.step_s
+        state["loss_ppb"][receiver] = np.rint(share * _PPB)
+        state["fade_start_ppb"][receiver] = np.where(slow, 0, np.rint(start * _PPB))
+        state["fade_end_ppb"][receiver] = np.where(slow, 0, np.maximum(1, np.rint(end * _PPB)))
+        never = state["fade_start_ppb"][receiver] == 0
+        state["fade_end_ppb"][receiver[never]] = 0
+
+    def _rungs(self, step: int, receiver: np.ndarray) -> np.ndarray:
+        """Which row of ``timeline.rates`` holds for each channel, -1 where none does."""
+        return np.searchsorted(self._rate_keys, receiver * self.steps + step, side="right") - 1
+
+    def _rung_changes(self, step: int, receiver: np.ndarray) -> np.ndarray:
+        """Whether a modem changes its rate at this step."""
+        rates = self.timeline.rates
+        if not len(rates):
+            return np.zeros(len(receiver), dtype=bool)
+        row = rates[np.maximum(self._rungs(step, receiver), 0)]
+        return row["changed"] & (row["port"] == receiver) & (row["start"] == step)
+
+    @cached_property
+    def _rate_keys(self) -> np.ndarray:
+        rates = self.timeline.rates
+        return rates["port"].astype(np.int64) * self.steps + rates["start"]
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return map(self.at, range(self.steps))
@@ -104,15 +174,57 @@ class LinkPlan:
     def links(self, step: int) -> np.ndarray:
         """Return every link at ``step``, dtype :data:`LINK`."""
         joined = self.joined(step)
-        position_km = self.ephemeris.positions_km(np.array([step * self.step_s]))[:, 0]
-        node, rate_bps = self.network.port_node, self.network.port_rate_bps
+        sky = self.sky(step)
         a, b = joined["a"], joined["b"]
+        near, far = self.network.port_node[a], self.network.port_node[b]
         links = np.zeros(len(joined), dtype=LINK)
         links["a"], links["b"] = a, b
-        links["range_km"] = range_km(position_km[node[a]], position_km[node[b]])
+        links["range_km"] = range_km(sky.position_km[near], sky.position_km[far])
         links["delay_ns"] = np.rint(links["range_km"] / C_KM_S * NS_PER_S)
-        links["rate_bps"] = np.minimum(rate_bps[a], rate_bps[b])
+        rate_bps = self.network.port_rate_bps
+        links["rate_bps"] = links["return_bps"] = np.minimum(rate_bps[a], rate_bps[b])
+        links["margin_db"] = links["return_margin_db"] = np.inf
+        if self.budgets.adaptive.any():
+            self._add_budgets(links, sky)
         return links
+
+    def _add_budgets(self, links: np.ndarray, sky: Sky) -> None:
+        """Write rates and margins of links between terminals that have budgets."""
+        kind, node = self.network.port_kind, self.network.port_node
+        laser = self.network.port_medium[links["a"]]
+        for medium, chosen in (("isl", laser), ("gsl", ~laser)):
+            which = np.flatnonzero(chosen)
+            if not len(which) or not self._planner.limits[medium].has_budget:
+                continue
+            a, b = links["a"][which], links["b"][which]
+            there_db, back_db = self._planner.levels_db(medium, sky, node[a], node[b])
+            for sender, receiver, level_db, rate, margin in (
+                (a, b, there_db, "rate_bps", "margin_db"),
+                (b, a, back_db, "return_bps", "return_margin_db"),
+            ):
+                some = np.flatnonzero(
+                    self.budgets.adaptive[kind[sender]] & (level_db < IDEAL_DB / 2)
+                )
+                port, tx = receiver[some], kind[sender[some]]
+                rung = self.timeline.rates["rung"][self._rungs(sky.step, port)]
+                need_db, rung_bps = self.budgets.rungs
+                slower = np.minimum(rung_bps[tx, rung], self.network.port_rate_bps[port])
+                links[rate][which[some]] = slower
+                links[margin][which[some]] = level_db[some] - need_db[tx, rung]
+
+    def sky(self, step: int) -> Sky:
+        """Return where everything is at ``step``."""
+        [sky] = skies(self.ephemeris, np.array([step * self.step_s]))
+        return replace(sky, step=step)
+
+    @cached_property
+    def _planner(self) -> Planner:
+        return Planner(self.scenario, self.network, self.ephemeris)
+
+    @property
+    def budgets(self) -> Budgets:
+        """The link budgets among the scenario's terminals."""
+        return self._planner.budgets
 
     def graph(self, t_s: float) -> Any:
         """Return the links in force at ``t_s`` as a networkx.Graph over node names.
@@ -131,7 +243,7 @@ class LinkPlan:
                 *ports,
                 range_km=float(row["range_km"]),
                 delay_s=int(row["delay_ns"]) / NS_PER_S,
-                rate_bps=int(row["rate_bps"]),
+                rate_bps=int(min(row["rate_bps"], row["return_bps"])),
                 ports=ports,
             )
         return graph
@@ -142,6 +254,10 @@ class LinkPlan:
         for state in self:
             total.update(state.tobytes())
         return total.hexdigest()
+
+
+def _bits_in_flight(rate_bps: np.ndarray, links: np.ndarray) -> np.ndarray:
+    return rate_bps * (links["delay_ns"] / NS_PER_S)
 
 
 def moved(before: np.ndarray, after: np.ndarray) -> np.ndarray:

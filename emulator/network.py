@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from emulator.scenario import Scenario
-from emulator.terminals import Fit
+from emulator.terminals import Fit, Terminal
 
 Kind = Literal["satellite", "station"]
 _FIRST_IPV4 = 0x0A000001
@@ -21,6 +21,23 @@ _FIRST_IPV4 = 0x0A000001
 def ipv4_words(nodes: np.ndarray) -> np.ndarray:
     """Return the loopback addresses of ``nodes`` as the four bytes on the wire, dtype ``>u4``."""
     return np.array(_FIRST_IPV4 + np.asarray(nodes, dtype=np.int64), dtype=">u4")
+
+
+_AXES = {
+    "fore": (1.0, 0.0, 0.0),
+    "aft": (-1.0, 0.0, 0.0),
+    "left": (0.0, -1.0, 0.0),
+    "right": (0.0, 1.0, 0.0),
+    "nadir": (0.0, 0.0, 1.0),
+    "zenith": (0.0, 0.0, -1.0),
+}
+"""Directions in a satellite's orbital frame: along the flight, right of it, down."""
+
+_USUAL_MOUNTS = {
+    ("isl", "satellite"): ("fore", "aft", "left", "right"),
+    ("gsl", "satellite"): ("nadir",),
+    ("gsl", "station"): ("zenith",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,7 @@ class Port:
     name: str
     kind: str
     terminal: str
+    mount: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +77,11 @@ class Node:
         return f"fe80::{self.index + 1:x}"
 
 
+def line_rate_bps(rate_bps: float, scale: float) -> int:
+    """Return a rate divided by ``scale``, as a multiple of 8 because netem counts bytes."""
+    return 8 * max(1, round(rate_bps / 8 / scale))
+
+
 @dataclass(frozen=True)
 class Network:
     """All nodes and ports of a scenario."""
@@ -72,7 +95,14 @@ class Network:
     port_range_km: np.ndarray
     port_buffer: np.ndarray
     """Packets that may wait at each port."""
-    port_setup_s: np.ndarray
+    port_kind: np.ndarray
+    """Index into ``kinds`` of each port's terminal."""
+    port_mount: np.ndarray
+    """Where each port's field of regard is centred, in its node's own frame, ``(ports, 3)``."""
+    kinds: tuple[Terminal, ...]
+    """The scenario's terminals, in the order of ``kind_names``."""
+    kind_names: tuple[str, ...]
+    rate_scale: float
 
     @classmethod
     def of(cls, scenario: Scenario) -> "Network":
@@ -81,11 +111,13 @@ class Network:
         ports: list[Port] = []
 
         def add(name: str, kind: Kind, fits: dict[str, Fit | None]) -> None:
-            own = []
+            own: list[Port] = []
             for medium, fit in fits.items():
+                mounts = (fit and fit.mounts) or _USUAL_MOUNTS[medium, kind]
                 for number in range(fit.count if fit else 0):
-                    index = len(ports) + len(own)
-                    own.append(Port(index, len(nodes), f"{medium}{number}", medium, fit.kind))
+                    index, mount = len(ports) + len(own), mounts[number % len(mounts)]
+                    label = f"{medium}{number}"
+                    own.append(Port(index, len(nodes), label, medium, fit.kind, mount))
             ports.extend(own)
             nodes.append(Node(len(nodes), name, kind, tuple(own)))
 
@@ -95,19 +127,53 @@ class Network:
         for station in scenario.ground.station:
             add(station.name, "station", {"gsl": station.antennas})
 
-        kinds = [scenario.terminals[port.terminal] for port in ports]
-        bytes_s = [k.rate_gbps * 1e9 / 8 / scenario.scenario.rate_scale for k in kinds]
+        names = tuple(scenario.terminals)
+        kinds = tuple(scenario.terminals.values())
+        number = {name: index for index, name in enumerate(names)}
+        port_kind = np.array([number[p.terminal] for p in ports], dtype=np.int32)
+        scale = scenario.scenario.rate_scale
+        rate_bps = np.array(
+            [line_rate_bps(k.rate_gbps * 1e9, scale) for k in kinds], dtype=np.int64
+        )
+        reach_km = np.array([k.max_range_km for k in kinds], dtype=np.float64)
+        buffer = np.array([k.buffer_packets for k in kinds], dtype=np.int64)
         return cls(
             nodes=tuple(nodes),
             ports=tuple(ports),
             port_node=np.array([p.node for p in ports], dtype=np.int32),
-            port_rate_bps=8 * np.maximum(1, np.rint(bytes_s)).astype(np.int64),
-            port_range_km=np.array([k.max_range_km for k in kinds], dtype=np.float64),
-            port_buffer=np.array([k.buffer_packets for k in kinds], dtype=np.int64),
-            port_setup_s=np.array(
-                [k.pointing.acquisition_s if k.pointing else 0.0 for k in kinds], dtype=np.float64
-            ),
+            port_rate_bps=rate_bps[port_kind],
+            port_range_km=reach_km[port_kind],
+            port_buffer=buffer[port_kind],
+            port_kind=port_kind,
+            port_mount=np.array([_AXES[p.mount] for p in ports]).reshape(-1, 3),
+            kinds=kinds,
+            kind_names=names,
+            rate_scale=scale,
         )
+
+    @cached_property
+    def port_medium(self) -> np.ndarray:
+        """True where a port is a laser terminal of an ISL, False for the ground segment's."""
+        return np.array([port.kind == "isl" for port in self.ports], dtype=bool)
+
+    def node_ports(self, medium: Literal["isl", "gsl"]) -> tuple[np.ndarray, np.ndarray]:
+        """Return each node's first port of a medium and how many follow it, ``(nodes,)`` each.
+
+        The ports of a node and medium are consecutive.
+        """
+        chosen = self.port_medium == (medium == "isl")
+        count = np.bincount(self.port_node[chosen], minlength=len(self.nodes))
+        first = np.zeros(len(self.nodes), dtype=np.int64)
+        own = np.flatnonzero(chosen)[::-1]
+        first[self.port_node[own]] = own
+        return first, count
+
+    def node_kind(self, medium: Literal["isl", "gsl"]) -> np.ndarray:
+        """Return which of ``kinds`` each node's terminals of a medium are, -1 where it has none."""
+        first, count = self.node_ports(medium)
+        if not len(self.ports):
+            return np.full(len(self.nodes), -1)
+        return np.where(count > 0, self.port_kind[first], -1)
 
     @cached_property
     def satellites(self) -> np.ndarray:

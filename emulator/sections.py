@@ -126,6 +126,11 @@ class Constellation(Section):
             raan_span_deg=self.raan_span_deg or RAAN_SPAN_DEG[self.form],
         )
 
+    @property
+    def size(self) -> int:
+        """Number of satellites."""
+        return parse_notation(self.walker)[1] if self.walker else len(self.satellite)
+
     def node_names(self) -> list[str]:
         """Return the names of the satellites in order."""
         pattern = self.walker_pattern()

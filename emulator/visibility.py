@@ -5,9 +5,20 @@ import numpy as np
 from emulator.units import EARTH_RADIUS_KM
 
 
+def length(vectors: np.ndarray) -> np.ndarray:
+    """Lengths of vectors ``(..., 3)``; several times quicker than numpy.linalg.norm."""
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    return np.sqrt(x * x + y * y + z * z)
+
+
+def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Scalar products of vectors ``(..., 3)``, in a fixed order of additions."""
+    return a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2]
+
+
 def range_km(a_km: np.ndarray, b_km: np.ndarray) -> np.ndarray:
     """Distance between positions of shape ``(..., 3)`` in one frame."""
-    return np.linalg.norm(b_km - a_km, axis=-1)
+    return length(b_km - a_km)
 
 
 def lowest_radius_km(a_km: np.ndarray, b_km: np.ndarray) -> np.ndarray:
@@ -17,9 +28,8 @@ def lowest_radius_km(a_km: np.ndarray, b_km: np.ndarray) -> np.ndarray:
     of the Earth the lower one is the lowest point, however the infinite line runs.
     """
     span = b_km - a_km
-    length2 = np.maximum((span * span).sum(-1), 1e-12)
-    foot = np.clip(-(a_km * span).sum(-1) / length2, 0.0, 1.0)
-    return np.linalg.norm(a_km + foot[..., None] * span, axis=-1)
+    foot = np.clip(-dot(a_km, span) / np.maximum(dot(span, span), 1e-12), 0.0, 1.0)
+    return length(a_km + foot[..., None] * span)
 
 
 def in_sight(a_km: np.ndarray, b_km: np.ndarray, grazing_height_km: float) -> np.ndarray:
@@ -30,5 +40,47 @@ def in_sight(a_km: np.ndarray, b_km: np.ndarray, grazing_height_km: float) -> np
 def elevation_deg(site_km: np.ndarray, up: np.ndarray, satellite_km: np.ndarray) -> np.ndarray:
     """Elevation of a satellite above the plane normal to ``up`` (geodetic), no refraction."""
     line = satellite_km - site_km
-    sine = (line * up).sum(-1) / np.maximum(np.linalg.norm(line, axis=-1), 1e-12)
+    sine = dot(line, up) / np.maximum(length(line), 1e-12)
     return np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0)))
+
+
+def range_rate_km_s(line_km: np.ndarray, velocity_km_s: np.ndarray) -> np.ndarray:
+    """Rate of change of a range, from the line of sight and the relative velocity of its end."""
+    return dot(line_km, velocity_km_s) / np.maximum(length(line_km), 1e-12)
+
+
+def orbital_frame(position_km: np.ndarray, velocity_km_s: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Unit vectors (along, right, down) of satellites, each ``(..., 3)``.
+
+    Down is towards the Earth's centre, right is against the orbit's angular momentum, and along is
+    the flight direction, level: the LVLH frame of CCSDS 500.0-G.
+    """
+    down = -position_km / length(position_km)[..., None]
+    momentum = np.cross(position_km, velocity_km_s)
+    right = -momentum / np.maximum(length(momentum), 1e-12)[..., None]
+    return np.cross(right, down), right, down
+
+
+def tracking_rate_rad_s(
+    line_km: np.ndarray,
+    velocity_km_s: np.ndarray,
+    position_km: np.ndarray,
+    own_velocity_km_s: np.ndarray,
+) -> np.ndarray:
+    """How fast a terminal turns to follow its peer, in the turning frame of its satellite.
+
+    ``line_km`` to the peer and ``velocity_km_s`` of the peer relative to the satellite at
+    ``position_km`` that moves with ``own_velocity_km_s``. An in-plane neighbour has 0.
+    """
+    sight = np.cross(line_km, velocity_km_s) / dot(line_km, line_km)[..., None]
+    turn = np.cross(position_km, own_velocity_km_s) / dot(position_km, position_km)[..., None]
+    rest = sight - turn
+    along = line_km / length(line_km)[..., None]
+    # About the line of sight itself nothing has to turn.
+    return length(rest - dot(rest, along)[..., None] * along)
+
+
+def separation_deg(line: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Angle between vectors ``line`` and unit vectors ``direction``."""
+    cosine = dot(line, direction) / np.maximum(length(line), 1e-12)
+    return np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))

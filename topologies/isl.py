@@ -47,19 +47,47 @@ def pairs(rows: list[tuple[int, int]]) -> np.ndarray:
     return _with_terminals(np.array(rows, dtype=np.int32).reshape(-1, 2), ANY, ANY)
 
 
-def nearest(position_km: np.ndarray, members: np.ndarray, k: int, range_km: float) -> np.ndarray:
+def nearest(
+    position_km: np.ndarray,
+    members: np.ndarray,
+    k: int,
+    range_km: float,
+    asked: np.ndarray | None = None,
+    held: np.ndarray | None = None,
+    hysteresis: float = 0.0,
+) -> np.ndarray:
     """Each of ``members`` nominates its ``k`` nearest within ``range_km``; shortest pairs first.
 
-    ``position_km`` has shape ``(satellites, 3)``.
+    ``position_km`` has shape ``(satellites, 3)``. Nominated are other members, or satellites of
+    ``asked`` if there are any. A pair of ``held`` ``(n, 2)`` counts as nearer than it is: its range
+    is divided by 1 + ``hysteresis``, so that it is given up only for one nearer by that share.
     """
-    tree = cKDTree(position_km[members])
+    others = members if asked is None or not len(asked) else asked
+    tree = cKDTree(position_km[others])
     distance, other = tree.query(
-        position_km[members], k=min(k + 1, len(members)), distance_upper_bound=range_km
+        position_km[members], k=min(k + 1, len(others)), distance_upper_bound=range_km
     )
     distance, other = np.atleast_2d(distance.T).T, np.atleast_2d(other.T).T
-    own = np.repeat(np.arange(len(members)), other.shape[1])
-    found = np.column_stack((own, other.ravel()))[np.isfinite(distance.ravel())]
-    return _shortest_first(found[found[:, 0] != found[:, 1]], position_km, members)
+    own = np.repeat(members, other.shape[1])
+    close = np.isfinite(distance.ravel())
+    found = np.column_stack((own[close], others[other.ravel()[close]]))
+    found = found[found[:, 0] != found[:, 1]]
+    kept = np.empty((0, 2), dtype=found.dtype)
+    if held is not None and len(held):
+        # Both ends may have nominated; in which order, a held pair does not tell.
+        either = np.concatenate((held, held[:, ::-1]))
+        kept = either[np.isin(either[:, 0], members) & np.isin(either[:, 1], others)]
+    every = np.unique(np.concatenate((found, kept)), axis=0)
+    span_km = _span_km(position_km, every)
+    is_held = np.isin(_keys(every), _keys(kept))
+    rank_km = np.round(np.where(is_held, span_km / (1 + hysteresis), span_km), 6)
+    order = np.lexsort((every[:, 1], rank_km, every[:, 0]))
+    every, rank_km, span_km = every[order], rank_km[order], span_km[order]
+    first = np.searchsorted(every[:, 0], every[:, 0])
+    chosen = (np.arange(len(every)) - first < k) & (span_km <= range_km)
+    joined, index = np.unique(np.sort(every[chosen], axis=1), axis=0, return_index=True)
+    order = np.argsort(rank_km[chosen][index], kind="stable")
+    return _with_terminals(joined.reshape(-1, 2)[order], ANY, ANY)
 
 
 def visible(position_km: np.ndarray, members: np.ndarray, range_km: float) -> np.ndarray:
@@ -68,11 +96,18 @@ def visible(position_km: np.ndarray, members: np.ndarray, range_km: float) -> np
     return _shortest_first(tree.query_pairs(range_km, output_type="ndarray"), position_km, members)
 
 
+def _keys(pair: np.ndarray) -> np.ndarray:
+    return pair[:, 0].astype(np.int64) << 32 | pair[:, 1]
+
+
+def _span_km(position_km: np.ndarray, pair: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(position_km[pair[:, 0]] - position_km[pair[:, 1]], axis=1)
+
+
 def _shortest_first(found: np.ndarray, position_km: np.ndarray, members: np.ndarray) -> np.ndarray:
     joined = np.unique(np.sort(members[found], axis=1), axis=0).reshape(-1, 2)
-    span = position_km[joined[:, 0]] - position_km[joined[:, 1]]
     # Rounded to a millimetre so that equal ranges of a symmetric shell are ties, ordered by index.
-    order = np.argsort(np.round(np.linalg.norm(span, axis=1), 6), kind="stable")
+    order = np.argsort(np.round(_span_km(position_km, joined), 6), kind="stable")
     return _with_terminals(joined[order], ANY, ANY)
 
 

@@ -14,12 +14,18 @@ import topologies
 ROOT = Path(emulator.__file__).parents[1]
 PACKAGES = ("emulator", "topologies", "protocols")
 
-PURE = {f"emulator.{name}" for name in ("errors", "units", "fields", "terminals", "sections", "network")}
-PURE |= {f"emulator.{name}" for name in ("scenario", "scenario_checks")}
-PURE |= {
-    f"emulator.{name}" for name in ("frames", "ephemeris", "visibility", "contacts", "linkplan")
+PURE = {
+    f"emulator.{name}"
+    for name in (
+        *("errors", "units", "fields", "terminals", "sections", "network", "scenario"),
+        *("scenario_checks", "frames", "ephemeris", "sky", "visibility", "budget", "causes"),
+        *("limits", "lasers", "ground", "weather", "pointing", "acquiring", "panel", "modems"),
+        *("energy", "outages", "contacts", "linkplan", "passes", "coldstart", "sizing"),
+    )
 }
-PURE |= {"emulator.passes", "emulator.coldstart", "emulator.sizing"}
+PHYSICS = ("acquisition", "fading", "gas", "modcods", "optics", "power", "radio", "rain", "sun")
+PURE |= {f"emulator.physics.{name}" for name in (*PHYSICS, "turbulence", "weather")}
+PURE |= {"emulator.physics"}
 IMPURE = {"pyroute2", "scapy", "ctypes", "subprocess", "multiprocessing", "threading", "asyncio"}
 IMPURE |= {"socket", "select", "signal", "time", "random", "secrets", "tempfile", "shutil"}
 KERNEL_LIBRARIES = {"pyroute2", "ctypes"}

@@ -1,0 +1,87 @@
+"""How long each state of pointing lasts, for the terminals of a scenario. Seeded, and pure.
+
+A random time belongs to a pair and a moment, not to an order of calls: plans that differ elsewhere
+have it in common.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from emulator.physics import acquisition
+from emulator.pointing import Event, State
+from emulator.terminals import Pointing, Terminal
+
+_AT_ONCE = Pointing(acquisition_s=0.0, coast_s=0.0, reacquisition_s=0.0)
+"""Of terminals without a ``pointing`` table."""
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Times of the states of links between kinds of terminals."""
+
+    pointing: tuple[Pointing, ...]
+    seed: int
+
+    @classmethod
+    def of(cls, kinds: tuple[Terminal, ...], seed: int) -> "Durations":
+        """Return the times of a scenario's terminals."""
+        return cls(tuple(kind.pointing or _AT_ONCE for kind in kinds), seed)
+
+    def slew_s(self, kind: int, angle_rad: float) -> float:
+        """Return how long a terminal turns by an angle."""
+        own = self.pointing[kind]
+        if own.slew_deg_s is None:
+            return 0.0
+        accel = None if own.slew_deg_s2 is None else np.radians(own.slew_deg_s2)
+        return float(acquisition.slew_s(angle_rad, np.radians(own.slew_deg_s), accel))
+
+    def entering(
+        self, state: State, kinds: tuple[int, int], pair: tuple[int, int], t_s: float, known: bool
+    ) -> tuple[float, Event]:
+        """Return how long a link stays in ``state`` and how that ends; the slower end decides.
+
+        ``known``: the two have been linked before in this run.
+        """
+        ends = [self.pointing[kind] for kind in kinds]
+        match state:
+            case State.SCAN:
+                return self._scan(ends, pair, t_s, known)
+            case State.LOCK:
+                return max(end.lock_s for end in ends), Event.DONE
+            case State.COAST:
+                return min(end.coast_s for end in ends), Event.DONE
+            case State.REACQUIRE:
+                return max(end.reacquisition_s for end in ends), Event.DONE
+        return np.inf, Event.DONE
+
+    def _scan(
+        self, ends: list[Pointing], pair: tuple[int, int], t_s: float, known: bool
+    ) -> tuple[float, Event]:
+        if all(end.acquisition_p95_s is None and not end.scan and end.success == 1 for end in ends):
+            return max(_median_s(end, known) for end in ends), Event.DONE
+        moment = round(t_s * 1e9)
+        draws = np.random.default_rng([self.seed, *sorted(pair), moment])
+        normal, along, luck = draws.standard_normal(), draws.standard_exponential(), draws.random()
+        found = luck < min(end.success for end in ends)
+        seconds = max(_scan_s(end, known, normal, along) for end in ends)
+        return seconds, Event.DONE if found else Event.FAILED
+
+
+def _median_s(end: Pointing, known: bool) -> float:
+    return end.repeat_s if known and end.repeat_s is not None else end.acquisition_s
+
+
+def _scan_s(end: Pointing, known: bool, normal: float, along: float) -> float:
+    """One end's time: by its spiral, or lognormal. A repeated one has the same spread."""
+    if end.scan:
+        return along * float(
+            acquisition.spiral_mean_s(
+                end.scan.uncertainty_urad, end.scan.beam_urad, end.scan.overlap, end.scan.dwell_s
+            )
+        )
+    median_s = _median_s(end, known)
+    if end.acquisition_p95_s is None or not median_s:
+        return median_s
+    slowest_s = median_s * end.acquisition_p95_s / end.acquisition_s
+    return float(acquisition.lognormal_s(median_s, slowest_s, normal))
