@@ -98,7 +98,7 @@ def test_passes_of_a_shell_agree_with_its_plan(
     node = plan.network.port_node
     contacts = sorted(
         (plan.network.nodes[node[a]].name, int(start), int(end))
-        for a, _, start, end in plan.contacts.tolist()
+        for a, _, start, end, _ in plan.contacts.tolist()
     )
     # A pass between two steps is no contact.
     found = sorted((each.satellite, *steps(each, plan)) for each in passes(scenario))
