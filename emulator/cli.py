@@ -117,6 +117,19 @@ def scenarios() -> None:
 
 
 @cli.command()
+@click.argument("name", required=False)
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+def terminals(name: str | None, form: str) -> None:
+    """List the laser terminals and radios that a scenario can name by `model`.
+
+    With NAME, every figure of that one beside its source.
+    """
+    from emulator import console
+
+    console.terminals(name, form)
+
+
+@cli.command()
 def doctor() -> None:
     """Say what this machine can do and what to install for the rest."""
     from emulator import console

@@ -199,6 +199,17 @@ def scenarios() -> None:
     _out.print(table)
 
 
+def terminals(name: str | None, form: str) -> None:
+    """List the catalogue of terminals, or the figures of one entry with their sources."""
+    from emulator import catalogue_view
+
+    rows = catalogue_view.figure_rows(name) if name else catalogue_view.terminal_rows()
+    if form == "json":
+        print(json.dumps(rows, indent=1))
+    else:
+        _out.print(tables.figure_table(rows) if name else tables.terminal_table(rows))
+
+
 def doctor() -> int:
     """Print the findings; 0 if a run can start, 3 otherwise."""
     from emulator.doctor import examine

@@ -146,6 +146,35 @@ def inspection_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
+def terminal_table(rows: list[dict[str, Any]]) -> Table:
+    """The catalogue of terminals, one a line."""
+    table = plain_table()
+    for heading in ("name", "what it is", "Gbit/s", "km", "aperture m", "carrier", "W", "assumed"):
+        numeric = heading not in ("name", "what it is")
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=not numeric)
+    for row in rows:
+        light = row["wavelength_nm"]
+        table.add_row(
+            row["name"],
+            row["about"],
+            f"{row['rate_gbps']:g}",
+            f"{row['max_range_km']:g}",
+            f"{row['aperture_m']:g}",
+            f"{light:g} nm" if light else f"{row['frequency_ghz']:g} GHz",
+            "" if row["power_w"] is None else f"{row['power_w']:g}",
+            row["assumed"],
+        )
+    return table
+
+
+def figure_table(rows: list[dict[str, Any]]) -> Table:
+    """The figures of one terminal, each beside its source."""
+    table = plain_table("figure", "value", "source")
+    for row in rows:
+        table.add_row(row["figure"], str(row["value"]), row["source"])
+    return table
+
+
 def short(value: object) -> str:
     """A figure with as many digits as one reads; text as it is."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
