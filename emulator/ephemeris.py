@@ -7,7 +7,7 @@ time by time: all nodes at one time are contiguous.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -177,6 +177,7 @@ class Shell:
 
     radius_km: float
     inclination_rad: float
+    mean_motion_rad_s: float
     node_rate_rad_s: float
     latitude_rate_rad_s: float
     node_rad: np.ndarray
@@ -198,11 +199,26 @@ class Shell:
         return cls(
             radius_km=radius_km,
             inclination_rad=inclination,
+            mean_motion_rad_s=mean_motion,
             node_rate_rad_s=float(-rate * np.cos(inclination)),
             latitude_rate_rad_s=float(mean_motion + perigee_rate),
             node_rad=np.radians(pattern.raan_deg()[members]).reshape(latitude.shape)[:, :1],
             latitude_rad=latitude,
         )
+
+    def one(self, index: int) -> "Shell":
+        """Return a single satellite."""
+        plane, slot = divmod(index, self.latitude_rad.shape[1])
+        place = slice(plane, plane + 1), slice(slot, slot + 1)
+        return replace(
+            self, node_rad=self.node_rad[place[0]], latitude_rad=self.latitude_rad[place]
+        )
+
+    def km(self, t_s: np.ndarray) -> np.ndarray:
+        """Return TEME positions ``t_s`` after the epoch, shape ``(satellites, times, 3)``."""
+        position_km = np.empty((len(t_s), self.latitude_rad.size, 3))
+        self.fly(t_s, position_km)
+        return position_km.swapaxes(0, 1)
 
     def fly(
         self, t_s: np.ndarray, position_km: np.ndarray, velocity_km_s: np.ndarray | None = None
@@ -245,10 +261,7 @@ class Shell:
 
 def walker_km(pattern: Walker, t_s: np.ndarray, members: slice = slice(None)) -> np.ndarray:
     """TEME positions of a Walker shell's ``members`` ``t_s`` after its epoch, ``(n, times, 3)``."""
-    shell = Shell.of(pattern, members)
-    position_km = np.empty((len(t_s), shell.latitude_rad.size, 3))
-    shell.fly(t_s, position_km)
-    return position_km.swapaxes(0, 1)
+    return Shell.of(pattern, members).km(t_s)
 
 
 def _times(t_s: np.ndarray) -> np.ndarray:

@@ -84,7 +84,7 @@ class Tracks:
     The geodetic up turns evenly from that of one waypoint to that of the next, the shorter way
     (n-vectors: K. Gade, J. Navigation 63 (2010) 395). So latitudes and longitudes follow a great
     circle as charts have it, neither poles nor the dateline are special, and speed over the
-    ellipsoid is constant to 0.5 %, as its curvature is. Altitude is linear in time. Between
+    ellipsoid is constant to 1 %, as its curvature is. Altitude is linear in time. Between
     opposite waypoints, where every great circle is as short, the way is due north.
 
     A row of each array is a leg, track after track; rests are legs that turn by nothing.
@@ -151,8 +151,9 @@ def _legs(number: int, points: np.ndarray) -> tuple[np.ndarray, ...]:
     cosine = (up[:-1] * up[1:]).sum(-1)
     aside = up[1:] - cosine[:, None] * up[:-1]
     sine = np.linalg.norm(aside, axis=-1)
-    # Of the same and of opposite waypoints the rest is noise: 1e-12 of the Earth are 6 micrometres.
+    # Of the same and of opposite waypoints this is noise: 1e-12 of the Earth are 6 micrometres.
     clear = sine > 1e-12
+    sine[~clear] = 0.0
     heading = north.copy()
     heading[:-1][clear] = aside[clear] / sine[clear, None]
     lasts_s = np.diff(time_s)
