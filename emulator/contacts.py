@@ -56,7 +56,7 @@ class Planner:
         durations = Durations.of(network.kinds, run.seed)
         self.lasers = Lasers(scenario, network, ephemeris, self.limits["isl"])
         self.ground = GroundSegment(scenario, network, ephemeris, self.limits["gsl"], self.skyward)
-        spare = np.zeros(len(network.nodes), dtype=np.int64)
+        spare = np.zeros(network.size, dtype=np.int64)
         if scenario.ground.handover == "make-before-break":
             spare[network.stations] = 1
         gap_steps = max(1, int(np.ceil(scenario.ground.gap_s / run.step_s - 1e-9)))

@@ -97,7 +97,7 @@ class LinkPlan:
 
     def dark(self) -> np.ndarray:
         """Return the state in which no port sees any light, dtype :data:`PORT_STATE`."""
-        state = np.zeros(len(self.network.ports), dtype=PORT_STATE)
+        state = np.zeros(len(self.network.port_node), dtype=PORT_STATE)
         state["peer"] = -1
         state["rate_bps"] = self.network.port_rate_bps
         state["limit_packets"] = self.network.port_buffer

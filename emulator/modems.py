@@ -24,7 +24,7 @@ class Modems:
         self.up_margin_db = self.min_margin_db + budgets.setting("hysteresis_db")
         dwell = budgets.setting("dwell_s") / step_s
         self.dwell_steps = np.ceil(dwell - 1e-9).astype(np.int64)
-        ports = len(network.ports)
+        ports = len(network.port_node)
         self.rung = np.zeros(ports, dtype=np.int64)
         self.since = np.full(ports, -1)
         self.lit_at = np.full(ports, -2)

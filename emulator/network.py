@@ -5,9 +5,10 @@ or antenna is one *port*. All names and addresses follow from the numbers, so tw
 one scenario are equal.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -82,12 +83,33 @@ def line_rate_bps(rate_bps: float, scale: float) -> int:
     return 8 * max(1, round(rate_bps / 8 / scale))
 
 
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Nodes that carry the same ports, one after the other."""
+
+    count: int
+    kind: Kind
+    names: Callable[[], Sequence[str]]
+    ports: tuple[tuple[str, str, str, str], ...]
+    """(name, medium, terminal, mount) of each port of one node."""
+
+    @classmethod
+    def of(
+        cls, count: int, kind: Kind, names: Callable[[], Sequence[str]], fits: dict[str, Fit | None]
+    ) -> "_Alike":
+        ports = []
+        for medium, fit in fits.items():
+            mounts = (fit and fit.mounts) or _USUAL_MOUNTS[medium, kind]
+            for number in range(fit.count if fit else 0):
+                ports.append((f"{medium}{number}", medium, fit.kind, mounts[number % len(mounts)]))
+        return cls(count, kind, names, tuple(ports))
+
+
 @dataclass(frozen=True)
 class Network:
-    """All nodes and ports of a scenario."""
+    """All nodes and ports of a scenario: their figures as arrays, themselves when asked for."""
 
-    nodes: tuple[Node, ...]
-    ports: tuple[Port, ...]
+    groups: tuple[_Alike, ...]
     port_node: np.ndarray
     """Node of each port, shape ``(ports,)``."""
     port_rate_bps: np.ndarray
@@ -99,62 +121,64 @@ class Network:
     """Index into ``kinds`` of each port's terminal."""
     port_mount: np.ndarray
     """Where each port's field of regard is centred, in its node's own frame, ``(ports, 3)``."""
+    port_medium: np.ndarray
+    """True where a port is a laser terminal of an ISL, False for the ground segment's."""
     kinds: tuple[Terminal, ...]
-    """The scenario's terminals, in the order of ``kind_names``."""
-    kind_names: tuple[str, ...]
+    """The scenario's terminals, in the order in which it names them."""
     rate_scale: float
 
     @classmethod
     def of(cls, scenario: Scenario) -> "Network":
         """Number the nodes and ports of ``scenario``."""
-        nodes: list[Node] = []
-        ports: list[Port] = []
-
-        def add(name: str, kind: Kind, fits: dict[str, Fit | None]) -> None:
-            own: list[Port] = []
-            for medium, fit in fits.items():
-                mounts = (fit and fit.mounts) or _USUAL_MOUNTS[medium, kind]
-                for number in range(fit.count if fit else 0):
-                    index, mount = len(ports) + len(own), mounts[number % len(mounts)]
-                    label = f"{medium}{number}"
-                    own.append(Port(index, len(nodes), label, medium, fit.kind, mount))
-            ports.extend(own)
-            nodes.append(Node(len(nodes), name, kind, tuple(own)))
-
-        for each in scenario.constellation:
-            for name in each.node_names():
-                add(name, "satellite", {"isl": each.isl, "gsl": each.gsl})
-        for station in scenario.ground.station:
-            add(station.name, "station", {"gsl": station.antennas})
-
-        names = tuple(scenario.terminals)
+        groups = [
+            _Alike.of(each.size, "satellite", each.node_names, {"isl": each.isl, "gsl": each.gsl})
+            for each in scenario.constellation
+        ]
+        groups += [
+            _Alike.of(1, "station", lambda name=each.name: [name], {"gsl": each.antennas})
+            for each in scenario.ground.station
+        ]
         kinds = tuple(scenario.terminals.values())
-        number = {name: index for index, name in enumerate(names)}
-        port_kind = np.array([number[p.terminal] for p in ports], dtype=np.int32)
+        number = {name: index for index, name in enumerate(scenario.terminals)}
         scale = scenario.scenario.rate_scale
-        rate_bps = np.array(
-            [line_rate_bps(k.rate_gbps * 1e9, scale) for k in kinds], dtype=np.int64
-        )
-        reach_km = np.array([k.max_range_km for k in kinds], dtype=np.float64)
-        buffer = np.array([k.buffer_packets for k in kinds], dtype=np.int64)
+        rate_bps = [line_rate_bps(kind.rate_gbps * 1e9, scale) for kind in kinds]
+        port_kind = _tiled(groups, lambda port: number[port[2]], np.int32)
+        per_node = np.concatenate([np.full(g.count, len(g.ports)) for g in groups])
         return cls(
-            nodes=tuple(nodes),
-            ports=tuple(ports),
-            port_node=np.array([p.node for p in ports], dtype=np.int32),
-            port_rate_bps=rate_bps[port_kind],
-            port_range_km=reach_km[port_kind],
-            port_buffer=buffer[port_kind],
+            groups=tuple(groups),
+            port_node=np.repeat(np.arange(len(per_node), dtype=np.int32), per_node),
+            port_rate_bps=np.array(rate_bps, dtype=np.int64)[port_kind],
+            port_range_km=np.array([k.max_range_km for k in kinds], dtype=np.float64)[port_kind],
+            port_buffer=np.array([k.buffer_packets for k in kinds], dtype=np.int64)[port_kind],
             port_kind=port_kind,
-            port_mount=np.array([_AXES[p.mount] for p in ports]).reshape(-1, 3),
+            port_mount=_tiled(groups, lambda port: _AXES[port[3]], np.float64).reshape(-1, 3),
+            port_medium=_tiled(groups, lambda port: port[1] == "isl", bool),
             kinds=kinds,
-            kind_names=names,
             rate_scale=scale,
         )
 
     @cached_property
-    def port_medium(self) -> np.ndarray:
-        """True where a port is a laser terminal of an ISL, False for the ground segment's."""
-        return np.array([port.kind == "isl" for port in self.ports], dtype=bool)
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node, satellites first."""
+        nodes: list[Node] = []
+        first = 0
+        for group in self.groups:
+            for name in group.names():
+                index = len(nodes)
+                own = [Port(first + i, index, *port) for i, port in enumerate(group.ports)]
+                nodes.append(Node(index, name, group.kind, tuple(own)))
+                first += len(own)
+        return tuple(nodes)
+
+    @cached_property
+    def ports(self) -> tuple[Port, ...]:
+        """Every port, in the order of the nodes."""
+        return tuple(port for node in self.nodes for port in node.ports)
+
+    @cached_property
+    def size(self) -> int:
+        """Number of nodes."""
+        return sum(group.count for group in self.groups)
 
     def node_ports(self, medium: Literal["isl", "gsl"]) -> tuple[np.ndarray, np.ndarray]:
         """Return each node's first port of a medium and how many follow it, ``(nodes,)`` each.
@@ -162,8 +186,8 @@ class Network:
         The ports of a node and medium are consecutive.
         """
         chosen = self.port_medium == (medium == "isl")
-        count = np.bincount(self.port_node[chosen], minlength=len(self.nodes))
-        first = np.zeros(len(self.nodes), dtype=np.int64)
+        count = np.bincount(self.port_node[chosen], minlength=self.size)
+        first = np.zeros(self.size, dtype=np.int64)
         own = np.flatnonzero(chosen)[::-1]
         first[self.port_node[own]] = own
         return first, count
@@ -171,19 +195,20 @@ class Network:
     def node_kind(self, medium: Literal["isl", "gsl"]) -> np.ndarray:
         """Return which of ``kinds`` each node's terminals of a medium are, -1 where it has none."""
         first, count = self.node_ports(medium)
-        if not len(self.ports):
-            return np.full(len(self.nodes), -1)
+        if not len(self.port_kind):
+            return np.full(self.size, -1)
         return np.where(count > 0, self.port_kind[first], -1)
 
     @cached_property
     def satellites(self) -> np.ndarray:
         """Indices of the satellites."""
-        return np.array([n.index for n in self.nodes if n.kind == "satellite"], dtype=np.int32)
+        satellites = sum(group.count for group in self.groups if group.kind == "satellite")
+        return np.arange(satellites, dtype=np.int32)
 
     @cached_property
     def stations(self) -> np.ndarray:
         """Indices of the ground stations."""
-        return np.array([n.index for n in self.nodes if n.kind == "station"], dtype=np.int32)
+        return np.arange(len(self.satellites), self.size, dtype=np.int32)
 
     @cached_property
     def _by_name(self) -> dict[str, Node]:
@@ -201,3 +226,16 @@ class Network:
         """Return ``node:interface`` of a port, as tables show it."""
         each = self.ports[port]
         return f"{self.nodes[each.node].name}:{each.name}"
+
+
+def _tiled(
+    groups: Sequence[_Alike], figure: Callable[[tuple[str, str, str, str]], Any], dtype: Any
+) -> np.ndarray:
+    """One figure of every port, in order: that of one node's ports, as often as there are nodes."""
+    parts = []
+    for group in groups:
+        own = np.array([figure(port) for port in group.ports], dtype=dtype)
+        parts.append(
+            np.tile(own, (group.count, *[1] * (own.ndim - 1))) if own.size else own.ravel()
+        )
+    return np.concatenate([part for part in parts if part.size] or [np.empty(0, dtype=dtype)])

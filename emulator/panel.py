@@ -60,8 +60,8 @@ class Panel:
         self.network, self.limits, self.durations = network, limits, durations
         self.dark_steps = dark_steps
         self.first, self.capacity = limits.first, limits.count
-        self.spare = np.zeros(len(network.nodes), dtype=np.int64) if spare is None else spare
-        ports = len(network.ports)
+        self.spare = np.zeros(network.size, dtype=np.int64) if spare is None else spare
+        ports = len(network.port_node)
         self.free = np.ones(ports, dtype=bool)
         self.dark_since = np.full(ports, -1)
         self.looks_at = np.zeros((ports, 3))

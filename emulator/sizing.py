@@ -34,7 +34,7 @@ def path_rtt_s(network: "Network") -> float:
     single link, and paths of all links that there may be, but not around the Earth more than once.
     """
     range_km = float(network.port_range_km.max(initial=0.0))
-    path_km = max(range_km, min(len(network.ports) * range_km, _WORLD_KM))
+    path_km = max(range_km, min(len(network.port_node) * range_km, _WORLD_KM))
     return 2 * path_km / C_KM_S
 
 
