@@ -84,11 +84,47 @@ def run(scenario: str, clock: str, kernel: str, routing: str | None, runs: Path)
 def plan(scenario: str, at: str | None, form: str, output: Path | None, passes: bool) -> None:
     """Print what SCENARIO's links will be. Needs no root.
 
-    Without --at the table lists contacts, the other formats every link at every step.
+    Without --at the table lists contacts, as `lasermesh contacts` does, and the other formats every
+    link at every step.
     """
     from emulator import console
 
     console.plan(scenario, at, form, output, passes)
+
+
+@cli.command()
+@click.argument("scenario")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json", "tvr"]),
+    default="table",
+    show_default=True,
+)
+@click.option("--medium", type=click.Choice(["isl", "gsl", "all"]), default="all")
+@click.option("--between", nargs=2, metavar="A B", help="Only between these two nodes.")
+@click.option("--over", metavar="NODE", help="Only contacts of this node.")
+@click.option("--min-duration", type=click.FloatRange(min=0), default=0.0, metavar="S")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here.")
+def contacts(
+    scenario: str,
+    form: str,
+    medium: str,
+    between: tuple[str, str] | None,
+    over: str | None,
+    min_duration: float,
+    output: Path | None,
+) -> None:
+    """Print SCENARIO's contacts: who, when, how far, how fast, how much. Needs no root.
+
+    Rates and volumes are as emulated: divided by rate_scale. tvr is the IETF's schedule of a
+    time-variant topology (draft-ietf-tvr-schedule-yang) in JSON.
+    """
+    from emulator import console
+
+    wanted = {"between": between, "over": over, "min_duration_s": min_duration}
+    wanted["medium"] = None if medium == "all" else medium
+    console.contacts(scenario, form, wanted, output)
 
 
 @cli.command()

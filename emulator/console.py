@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from emulator import record, tables
+from emulator import record, scenario_checks, tables
 from emulator.errors import CapabilityError, RunError, ScenarioError
 from emulator.kernel import image, namespaces, ownership
 from emulator.kernel.attach import attach
@@ -137,6 +137,7 @@ def _sweep_dead() -> None:
 def plan(reference: str, at: str | None, form: str, output: Path | None, passes: bool) -> None:
     """Print or write a plan."""
     from emulator import planview
+    from emulator.contactplan import ContactPlan
     from emulator.linkplan import LinkPlan
 
     scenario = _load(reference)
@@ -153,7 +154,8 @@ def plan(reference: str, at: str | None, form: str, output: Path | None, passes:
             return
         t_s = None if at is None else planview.moment(built, at)
         if t_s is None and form == "table":
-            rows, columns = planview.contact_rows(built), planview.CONTACT_COLUMNS
+            rows = planview.contact_rows(ContactPlan.of(built))
+            columns = planview.CONTACT_COLUMNS
         else:
             steps = range(built.steps) if t_s is None else [built.step_of(t_s)]
             rows, columns = planview.link_rows(built, steps), planview.LINK_COLUMNS
@@ -167,6 +169,34 @@ def plan(reference: str, at: str | None, form: str, output: Path | None, passes:
             writer.writerows(rows)
         else:
             tables.console(target).print(tables.table(rows, columns))
+
+
+def contacts(reference: str, form: str, wanted: dict[str, Any], output: Path | None) -> None:
+    """Print or write the contacts that are ``wanted``: the arguments of ContactPlan.select."""
+    from emulator import planview, tvr
+    from emulator.contactplan import ContactPlan
+    from emulator.linkplan import LinkPlan
+    from emulator.network import Network
+
+    scenario = _load(reference)
+    known = [node.name for node in Network.of(scenario).nodes]
+    named = {"--between": wanted["between"] or (), "--over": filter(None, [wanted["over"]])}
+    if problems := [
+        each
+        for option, names in named.items()
+        for each in scenario_checks.unknown(names, known, option, "node", reference)
+    ]:
+        raise ScenarioError(tuple(problems))
+    found = ContactPlan.of(LinkPlan.of(scenario)).select(**wanted)
+    if not found.contacts:
+        print(f"{reference}: there is no such contact", file=sys.stderr)
+    written = {"json": found.to_json, "csv": found.to_csv, "tvr": lambda: tvr.to_tvr(found)}
+    with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as target:
+        if form in written:
+            target.write(written[form]())
+        elif found.contacts:
+            rows = planview.contact_rows(found)
+            tables.console(target).print(tables.table(rows, planview.CONTACT_COLUMNS))
 
 
 def check(references: Sequence[str]) -> int:

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from emulator.contactplan import ContactPlan
 from emulator.errors import RunError
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
 
-CONTACT_COLUMNS = ("a", "b", "start_s", "end_s", "start_utc", "range_km", "delay_ms", "rate_mbps")
+CONTACT_COLUMNS = ("a", "b", "start_s", "end_s", "range_km", "rate_mbps", "volume_mb")
 LINK_COLUMNS = ("t_s", "a", "b", "range_km", "delay_ns", "rate_bps")
 PASS_COLUMNS = ("station", "satellite", "aos", "tca", "los", "max_elevation_deg", "sunlit")
 
@@ -31,24 +32,26 @@ def moment(plan: LinkPlan, text: str) -> float:
     return t_s
 
 
-def contact_rows(plan: LinkPlan) -> Iterator[dict[str, Any]]:
-    """One row a contact; range, delay and rate are those of its first step."""
-    start = plan.scenario.scenario.start
-    first = {step: plan.links(step) for step in set(plan.contacts["start"].tolist())}
-    for contact in plan.contacts:
-        links = first[int(contact["start"])]
-        link = next(row for row in links if row["a"] == contact["a"] and row["b"] == contact["b"])
-        begins_s = float(contact["start"] * plan.step_s)
+def contact_rows(plan: ContactPlan) -> Iterator[dict[str, Any]]:
+    """One row a contact, with what a terminal has room for: least and greatest range, mean rate.
+
+    Rates and volumes are from a to b, and back after a slash where that differs.
+    """
+    for each in plan.contacts:
         yield {
-            "a": plan.network.port_label(int(contact["a"])),
-            "b": plan.network.port_label(int(contact["b"])),
-            "start_s": begins_s,
-            "end_s": float(contact["end"] * plan.step_s),
-            "start_utc": f"{start + timedelta(seconds=begins_s):%Y-%m-%d %H:%M:%S}",
-            "range_km": round(float(link["range_km"]), 3),
-            "delay_ms": round(int(link["delay_ns"]) / 1e6, 6),
-            "rate_mbps": int(link["rate_bps"]) / 1e6,
+            "a": each.a,
+            "b": each.b,
+            "start_s": f"{each.start_s:g}",
+            "end_s": f"{each.end_s:g}",
+            "range_km": f"{each.range_min_km:.0f}–{each.range_max_km:.0f}",
+            "rate_mbps": _both_ways(each.rate_mean_bps / 1e6, each.return_mean_bps / 1e6),
+            "volume_mb": _both_ways(each.volume_bytes / 1e6, each.return_bytes / 1e6),
         }
+
+
+def _both_ways(there: float, back: float) -> str:
+    texts = [f"{value:.8g}" for value in (there, back)]
+    return "/".join(dict.fromkeys(texts))
 
 
 def link_rows(plan: LinkPlan, steps: Iterable[int]) -> Iterator[dict[str, Any]]:
