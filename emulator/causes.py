@@ -50,6 +50,6 @@ TEXT = {
     Cause.LOCKING: "locking",
     Cause.REACQUIRING: "acquiring anew after a short loss",
     Cause.SWITCHING: "dark between two peers",
-    Cause.NOT_CHOSEN: "others are preferred",
+    Cause.NOT_CHOSEN: "not chosen",
     Cause.END: "the end of the plan",
 }

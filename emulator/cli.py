@@ -81,7 +81,15 @@ def run(scenario: str, clock: str, kernel: str, routing: str | None, runs: Path)
 @click.option("--format", "form", type=_FORMATS, default="table", show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here (npz needs it).")
 @click.option("--passes", is_flag=True, help="Passes over each station and sunlight instead.")
-def plan(scenario: str, at: str | None, form: str, output: Path | None, passes: bool) -> None:
+@click.option("--explain", nargs=2, metavar="A B", help="Why A and B are linked, or why not.")
+def plan(
+    scenario: str,
+    at: str | None,
+    form: str,
+    output: Path | None,
+    passes: bool,
+    explain: tuple[str, str] | None,
+) -> None:
     """Print what SCENARIO's links will be. Needs no root.
 
     Without --at the table lists contacts, as `lasermesh contacts` does, and the other formats every
@@ -89,7 +97,10 @@ def plan(scenario: str, at: str | None, form: str, output: Path | None, passes: 
     """
     from emulator import console
 
-    console.plan(scenario, at, form, output, passes)
+    if explain:
+        console.explain(scenario, explain, at)
+    else:
+        console.plan(scenario, at, form, output, passes)
 
 
 @cli.command()

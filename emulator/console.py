@@ -199,6 +199,28 @@ def contacts(reference: str, form: str, wanted: dict[str, Any], output: Path | N
             tables.console(target).print(tables.table(rows, planview.CONTACT_COLUMNS))
 
 
+def explain(reference: str, ends: tuple[str, str], at: str | None) -> None:
+    """Say why a link is there or not: at one moment in one line, else all along."""
+    from emulator import planview
+    from emulator.causes import TEXT, Cause
+    from emulator.explain import explain, history
+    from emulator.linkplan import LinkPlan
+
+    built = LinkPlan.of(_load(reference))
+    if at is not None:
+        _out.print(explain(built, *ends, planview.moment(built, at)), soft_wrap=True)
+        return
+    for each in history(built, *ends):
+        ended = each.ended not in (Cause.LINKED, Cause.END)
+        last = f", then {TEXT[each.ended]}" if ended else ""
+        _out.print(
+            f"{each.start_s:9g} to {each.end_s:9g} s  {TEXT[each.cause]} {each.ports}{last}",
+            soft_wrap=True,
+        )
+    if not history(built, *ends):
+        _out.print(explain(built, *ends, 0.0), soft_wrap=True)
+
+
 def check(references: Sequence[str]) -> int:
     """Check scenarios; 0 if all are sound, 2 otherwise."""
     sound = True

@@ -194,10 +194,10 @@ class LinkPlan:
         laser = self.network.port_medium[links["a"]]
         for medium, chosen in (("isl", laser), ("gsl", ~laser)):
             which = np.flatnonzero(chosen)
-            if not len(which) or not self._planner.limits[medium].has_budget:
+            if not len(which) or not self.planner.limits[medium].has_budget:
                 continue
             a, b = links["a"][which], links["b"][which]
-            there_db, back_db = self._planner.levels_db(medium, sky, node[a], node[b])
+            there_db, back_db = self.planner.levels_db(medium, sky, node[a], node[b])
             for sender, receiver, level_db, rate, margin in (
                 (a, b, there_db, "rate_bps", "margin_db"),
                 (b, a, back_db, "return_bps", "return_margin_db"),
@@ -218,13 +218,14 @@ class LinkPlan:
         return replace(sky, step=step)
 
     @cached_property
-    def _planner(self) -> Planner:
+    def planner(self) -> Planner:
+        """The limits, budgets and rules of this scenario, before its first step."""
         return Planner(self.scenario, self.network, self.ephemeris)
 
     @property
     def budgets(self) -> Budgets:
         """The link budgets among the scenario's terminals."""
-        return self._planner.budgets
+        return self.planner.budgets
 
     def graph(self, t_s: float) -> Any:
         """Return the links in force at ``t_s`` as a networkx.Graph over node names.

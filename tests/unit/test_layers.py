@@ -20,7 +20,17 @@ PURE = {
         *("errors", "units", "fields", "terminals", "sections", "network", "scenario"),
         *("scenario_checks", "frames", "ephemeris", "sky", "visibility", "budget", "causes"),
         *("limits", "lasers", "ground", "weather", "pointing", "acquiring", "panel", "modems"),
-        *("energy", "outages", "contacts", "linkplan", "passes", "coldstart", "sizing"),
+        *(
+            "energy",
+            "outages",
+            "contacts",
+            "linkplan",
+            "faults",
+            "explain",
+            "passes",
+            "coldstart",
+            "sizing",
+        ),
     )
 }
 PHYSICS = ("acquisition", "fading", "gas", "modcods", "optics", "power", "radio", "rain", "sun")

@@ -1,0 +1,268 @@
+"""Why a link is there, or not, at a moment: one line, with the figures that decide."""
+
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+
+from emulator.causes import TEXT, Cause
+from emulator.errors import RunError
+from emulator.faults import Faults
+from emulator.limits import Limits
+from emulator.linkplan import LinkPlan
+from emulator.network import Node
+from emulator.sky import Sky
+from emulator.units import EARTH_RADIUS_KM
+from emulator.visibility import (
+    elevation_deg,
+    length,
+    lowest_radius_km,
+    range_km,
+    range_rate_km_s,
+    tracking_rate_rad_s,
+)
+
+_PHASES = (Cause.SLEWING, Cause.ACQUIRING, Cause.LOCKING, Cause.REACQUIRING, Cause.SWITCHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A span of time in which a pair was linked, or dark for one cause. Seconds from the start."""
+
+    start_s: float
+    end_s: float
+    cause: Cause
+    ports: str
+    """``node:port`` of both ends where they were linked."""
+    ended: Cause
+    """What ended a link; :attr:`Cause.LINKED` for the others."""
+
+
+def history(plan: LinkPlan, a: str, b: str) -> list[Interval]:
+    """Return all that the plan has written down of a pair, in order of time.
+
+    Pairs that no static pattern asks for have no outages on record while nothing points at them.
+    Raises RunError where there is no such node.
+    """
+    near, far = (_node(plan, name).index for name in (a, b))
+    node, found = plan.network.port_node, []
+    for row in plan.contacts:
+        if {int(node[row["a"]]), int(node[row["b"]])} == {near, far}:
+            ports = f"{plan.network.port_label(row['a'])} – {plan.network.port_label(row['b'])}"
+            found.append(_interval(plan, row, Cause.LINKED, ports, Cause(int(row["ended"]))))
+    for row in plan.timeline.outages:
+        if {int(row["a"]), int(row["b"])} == {near, far}:
+            found.append(_interval(plan, row, Cause(int(row["cause"])), "", Cause.LINKED))
+    return sorted(found, key=lambda each: each.start_s)
+
+
+def explain(plan: LinkPlan, a: str, b: str, t_s: float) -> str:
+    """Return one line on the link between two nodes ``t_s`` seconds after the start.
+
+    Raises RunError where there is no such node.
+    """
+    ends = _node(plan, a), _node(plan, b)
+    said = _Explanation(plan, *ends, plan.step_of(t_s)).line(t_s)
+    return f"{t_s:g} s  {a} – {b}: {said}"
+
+
+def _node(plan: LinkPlan, name: str) -> Node:
+    try:
+        return plan.network.node(name)
+    except KeyError:
+        names = [node.name for node in plan.network.nodes]
+        close = difflib.get_close_matches(name, names, n=3) or names[:8]
+        raise RunError(
+            f"cannot explain a link of {name!r}: no such node. There are {', '.join(close)} …"
+        ) from None
+
+
+def _interval(plan: LinkPlan, row: np.void, cause: Cause, ports: str, ended: Cause) -> Interval:
+    start_s, end_s = (float(row[name]) * plan.step_s for name in ("start", "end"))
+    return Interval(start_s, end_s, cause, ports, ended)
+
+
+class _Explanation:
+    """One pair at one step."""
+
+    def __init__(self, plan: LinkPlan, a: Node, b: Node, step: int) -> None:
+        # The ground segment's pairs are (satellite, station).
+        self.plan, self.step = plan, step
+        self.a, self.b = (a, b) if a.kind == "satellite" else (b, a)
+        self.medium = "isl" if self.b.kind == "satellite" else "gsl"
+
+    def line(self, t_s: float) -> str:
+        a, b = self.a, self.b
+        if a is b:
+            return "a node has no link with itself"
+        if a.kind == b.kind == "station":
+            return "dark: stations have no links with each other"
+        fault = self._fault(t_s)
+        return fault or self._linked() or f"dark: {self._dark()}"
+
+    def _fault(self, t_s: float) -> str:
+        faults = Faults.of(self.plan.scenario, self.plan.network)
+        links, nodes = faults.broken(t_s)
+        if frozenset((self.a.index, self.b.index)) in links:
+            return "dark: an event of the scenario has cut this link"
+        down = [node.name for node in (self.a, self.b) if node.index in nodes]
+        return f"dark: an event of the scenario has silenced {down[0]}" if down else ""
+
+    def _linked(self) -> str:
+        spans = history(self.plan, self.a.name, self.b.name)
+        now_s = self.step * self.plan.step_s
+        for each in spans:
+            if each.cause is Cause.LINKED and each.start_s <= now_s < each.end_s:
+                ends = (
+                    "to the end of the plan"
+                    if each.ended is Cause.END
+                    else (f"until {each.end_s:g} s, then {TEXT[each.ended]}")
+                )
+                return f"linked since {each.start_s:g} s by {each.ports}, {self._figures()}; {ends}"
+        return ""
+
+    def _figures(self) -> str:
+        plan = self.plan
+        node, ends = plan.network.port_node, {self.a.index, self.b.index}
+        [row] = [x for x in plan.links(self.step) if {int(node[x["a"]]), int(node[x["b"]])} == ends]
+        rates = sorted({float(row["rate_bps"]), float(row["return_bps"])}, reverse=True)
+        rate = " and ".join(f"{bps * plan.network.rate_scale / 1e9:.4g}" for bps in rates)
+        text = f"{row['range_km']:.1f} km, {row['delay_ns'] / 1e6:.3f} ms, {rate} Gbit/s"
+        margin_db = min(row["margin_db"], row["return_margin_db"])
+        return f"{text}, margin {margin_db:.1f} dB" if np.isfinite(margin_db) else text
+
+    def _dark(self) -> str:
+        """Why there is no light: what is on record, else what geometry and terminals say."""
+        cause = self._recorded() or self._evaluated()
+        detail = self._detail(cause)
+        return f"{TEXT[cause]} ({detail})" if detail else TEXT[cause]
+
+    def _recorded(self) -> Cause | None:
+        rows = self.plan.timeline.outages
+        pair = sorted((self.a.index, self.b.index))
+        ends = np.sort(np.column_stack((rows["a"], rows["b"])), axis=1)
+        now = (rows["start"] <= self.step) & (self.step < rows["end"]) & (ends == pair).all(axis=1)
+        return Cause(int(rows["cause"][now][0])) if now.any() else None
+
+    def _evaluated(self) -> Cause:
+        nodes = np.array([self.a.index]), np.array([self.b.index])
+        planner, sky = self.plan.planner, self._sky()
+        if any(not self._limits().count[each.index] for each in (self.a, self.b)):
+            return Cause.NO_TERMINAL
+        attenuation_db: np.ndarray | float = 0.0
+        if self.medium == "gsl":
+            if self._elevation_deg() < self._station().min_elevation_deg:
+                return Cause.BELOW_MASK
+            attenuation_db = planner.ground.attenuation_db(sky, *nodes)
+        free = np.array([-1])
+        [cause] = self._limits().causes(sky, *nodes, free, free, attenuation_db)
+        if cause:
+            return Cause(int(cause))
+        if self.medium == "isl" and not self._asked_for():
+            return Cause.NOT_CHOSEN
+        return Cause.NO_TERMINAL if self._busy() else Cause.NOT_CHOSEN
+
+    def _asked_for(self) -> bool:
+        """Whether a pattern may want this pair of satellites at all."""
+        lasers, pair = self.plan.planner.lasers, {self.a.index, self.b.index}
+        if any(set(row) == pair for row in lasers.static[:, :2].tolist()):
+            return True
+        return any(
+            pair & set(members.tolist()) and pair <= {*members.tolist(), *asked.tolist()}
+            for _, members, asked in lasers.dynamic
+        )
+
+    def _detail(self, cause: Cause) -> str:
+        """The figures behind a cause."""
+        where_a, where_b = (self._sky().position_km[each.index] for each in (self.a, self.b))
+        speed = [self._sky().velocity_km_s[each.index] for each in (self.a, self.b)]
+        limits, a, b = self._limits(), self.a.index, self.b.index
+        one = np.array([a]), np.array([b])
+        match cause:
+            case Cause.EARTH:
+                height_km = float(lowest_radius_km(where_a, where_b)) - EARTH_RADIUS_KM
+                least_km = limits.grazing_km - EARTH_RADIUS_KM
+                return f"it would pass at {height_km:.0f} km, {least_km:g} km are needed"
+            case Cause.RANGE:
+                away_km, reach_km = float(range_km(where_a, where_b)), limits.reach_km[[a, b]].min()
+                return f"{away_km:.0f} km, the terminals reach {reach_km:g} km"
+            case Cause.LATITUDE:
+                sine = max(abs(each[2]) / float(length(each)) for each in (where_a, where_b))
+                return f"latitude {np.degrees(np.arcsin(sine)):.1f} degrees"
+            case Cause.BELOW_MASK:
+                mask_deg = self._station().min_elevation_deg
+                return f"elevation {self._elevation_deg():.1f} of {mask_deg:g} degrees"
+            case Cause.DOPPLER:
+                rate = float(range_rate_km_s(where_b - where_a, speed[1] - speed[0]))
+                most = limits.doppler_km_s[[a, b]].min()
+                return f"{rate:+.2f} km/s, the receivers follow {most:g} km/s"
+            case Cause.TRACKING:
+                turn = tracking_rate_rad_s(
+                    where_b - where_a, speed[1] - speed[0], where_a, speed[0]
+                )
+                most = limits.tracking_deg_s[[a, b]].min()
+                return f"{np.degrees(float(turn)):.2f} degrees/s, terminals follow {most:g}"
+            case Cause.SUN:
+                angle_deg = float(limits.sun_angles_deg(self._sky(), *one)[0])
+                return f"{angle_deg:.1f} degrees from the line of sight"
+            case Cause.CLOUD:
+                return self.b.name
+            case Cause.POWER:
+                return self._without_power()
+            case Cause.NO_TERMINAL:
+                return self._busy() or "a node has none"
+            case Cause.NOT_CHOSEN:
+                return self._preferred()
+        return self._next() if cause in _PHASES else ""
+
+    def _busy(self) -> str:
+        """Whom the terminals of an end serve that has none free."""
+        for node in (self.a, self.b):
+            own = [port for port in node.ports if port.kind == self.medium]
+            joined = self.plan.joined(self.step)
+            ports = np.concatenate((joined["a"], joined["b"]))
+            peers = np.concatenate((joined["b"], joined["a"]))
+            mine = np.isin(ports, [port.index for port in own])
+            if own and mine.sum() >= len(own):
+                names = [self._name(port) for port in peers[mine].tolist()]
+                return f"{node.name} serves {', '.join(sorted(names))}"
+        return ""
+
+    def _without_power(self) -> str:
+        rows = self.plan.timeline.shed
+        now = (rows["start"] <= self.step) & (self.step < rows["end"]) & rows["lasers"]
+        off = rows["node"][now].tolist()
+        return ", ".join(node.name for node in (self.a, self.b) if node.index in off)
+
+    def _preferred(self) -> str:
+        if self.medium == "isl" and not self._asked_for():
+            return "no pattern asks for this pair"
+        return (
+            "nearer ones" if self.medium == "isl" else f"rule {self.plan.scenario.ground.selection}"
+        )
+
+    def _next(self) -> str:
+        ahead = [
+            each
+            for each in history(self.plan, self.a.name, self.b.name)
+            if each.cause is Cause.LINKED and each.start_s > self.step * self.plan.step_s
+        ]
+        return f"light at {ahead[0].start_s:g} s" if ahead else "no light before it is given up"
+
+    def _name(self, port: int) -> str:
+        return self.plan.network.nodes[int(self.plan.network.port_node[port])].name
+
+    def _limits(self) -> Limits:
+        return self.plan.planner.limits[self.medium]
+
+    def _station(self) -> object:
+        return self.plan.scenario.ground.station[self.b.index - len(self.plan.network.satellites)]
+
+    def _elevation_deg(self) -> float:
+        sky = self._sky()
+        site = self.b.index - len(self.plan.network.satellites)
+        ends = sky.position_km[self.b.index], sky.station_up[site], sky.position_km[self.a.index]
+        return float(elevation_deg(*ends))
+
+    def _sky(self) -> Sky:
+        return self.plan.sky(self.step)
