@@ -153,7 +153,12 @@ class LinkPlan:
 
     def _rungs(self, step: int, receiver: np.ndarray) -> np.ndarray:
         """Which row of ``timeline.rates`` holds for each channel, -1 where none does."""
-        return np.searchsorted(self._rate_keys, receiver * self.steps + step, side="right") - 1
+        return (
+            np.searchsorted(
+                self._rate_keys, receiver.astype(np.int64) * self.steps + step, side="right"
+            )
+            - 1
+        )
 
     def _rung_changes(self, step: int, receiver: np.ndarray) -> np.ndarray:
         """Whether a modem changes its rate at this step."""
