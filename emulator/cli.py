@@ -289,7 +289,7 @@ def kernel_clean() -> None:
 
 
 @cli.command()
-@click.argument("parts", nargs=-1, metavar="[retune|build|speed|delay|transfer]...")
+@click.argument("parts", nargs=-1, metavar="[plan|retune|build|speed|delay|transfer]...")
 def bench(parts: tuple[str, ...]) -> None:
     """Measure on this machine what Lasermesh costs and how exact it is, as ratios.
 

@@ -7,7 +7,7 @@ quantised.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -219,8 +219,8 @@ class LinkPlan:
 
     def sky(self, step: int) -> Sky:
         """Return where everything is at ``step``."""
-        [sky] = skies(self.ephemeris, np.array([step * self.step_s]))
-        return replace(sky, step=step)
+        [sky] = skies(self.ephemeris, np.array([step * self.step_s]), step)
+        return sky
 
     @cached_property
     def planner(self) -> Planner:

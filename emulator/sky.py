@@ -27,8 +27,8 @@ class Sky:
     """Unit vector towards the Sun."""
 
 
-def skies(ephemeris: Ephemeris, t_s: np.ndarray) -> Iterator[Sky]:
-    """Yield the sky at each of ``t_s``, seconds after the start, numbered from 0."""
+def skies(ephemeris: Ephemeris, t_s: np.ndarray, first_step: int = 0) -> Iterator[Sky]:
+    """Yield the sky at each of ``t_s``, seconds after the start, numbered from ``first_step``."""
     nodes = max(1, ephemeris.satellites + ephemeris.stations)
     chunk = max(1, _CHUNK_ELEMENTS // nodes)
     for first, last in pairwise([*range(0, len(t_s), chunk), len(t_s)]):
@@ -38,7 +38,7 @@ def skies(ephemeris: Ephemeris, t_s: np.ndarray) -> Iterator[Sky]:
         sun = sun_direction(*julian_date(ephemeris.start, part_s))
         for offset in range(last - first):
             yield Sky(
-                step=first + offset,
+                step=first_step + first + offset,
                 t_s=float(part_s[offset]),
                 position_km=np.ascontiguousarray(position_km[:, offset]),
                 velocity_km_s=np.ascontiguousarray(velocity_km_s[:, offset]),

@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from emulator.bench import plan as planning
 from emulator.bench.skies import pairs_by_hops, shell
 from emulator.errors import RunError
 from emulator.linkplan import LinkPlan
@@ -81,7 +82,13 @@ def transfer() -> Iterator[Row]:
     yield from _inside("virtual", "emulator.bench.transfer")
 
 
+def plan() -> Iterator[Row]:
+    """CPU time of one core to plan an epoch of up to 51,600 satellites. Needs no kernel."""
+    yield from planning.rows()
+
+
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
+    "plan": plan,
     "retune": retune,
     "build": build,
     "speed": speed,
