@@ -201,17 +201,15 @@ def _events(
     """Return times and kinds of events as ``find_events`` does, good to some milliseconds.
 
     Culminations are bracketed by three knots and closed in on by golden sections; crossings of
-    the mask lie between knots and culminations on different sides of it, found by halving.
+    the mask lie between knots and culminations on different sides of it, found by halving. An end
+    of the window from which elevation falls counts too, some milliseconds inside and so lower.
     """
     height_deg = elevation(knots_s)
     padded_deg = np.pad(height_deg, 1, constant_values=-np.inf)
     top = np.flatnonzero((padded_deg[:-2] < height_deg) & (height_deg >= padded_deg[2:]))
-    sides = np.maximum(top - 1, 0), np.minimum(top + 1, len(knots_s) - 1)
-    peaks_s = _peaks_s(elevation, *(knots_s[side] for side in sides))
+    before, after = np.maximum(top - 1, 0), np.minimum(top + 1, len(knots_s) - 1)
+    peaks_s = _peaks_s(elevation, knots_s[before], knots_s[after])
     peaks_deg = elevation(peaks_s)
-    # At an end of the window the search may have climbed to the end itself.
-    real = peaks_deg > np.maximum(*(height_deg[side] for side in sides))
-    peaks_s, peaks_deg = peaks_s[real], peaks_deg[real]
     looks_s = np.concatenate((knots_s, peaks_s))
     order = np.argsort(looks_s, kind="stable")
     looks_s, above = looks_s[order], np.concatenate((height_deg, peaks_deg))[order] >= mask_deg

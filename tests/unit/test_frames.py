@@ -10,12 +10,13 @@ from skyfield.api import load, wgs84
 from skyfield.sgp4lib import theta_GMST1982
 
 from emulator.ephemeris import julian_date
-from emulator.frames import geodetic_to_itrs_km, gmst_rad, rotate_z
+from emulator.frames import EARTH_RATE_RAD_S, add_spin, geodetic_to_itrs_km, gmst_rad, rotate_z
 from emulator.units import EARTH_RADIUS_KM
 
 ONE_MILLIMETRE_KM = 1e-6
 ONE_MICROSECOND_DAYS = 1e-6 / 86400
 FORTY_MICROSECONDS_DEG = 40e-6 / 86400 * 360
+ONE_IN_TEN_BILLION = 1e-10
 ONE_MILLIMETRE_AT_EQUATOR_RAD = ONE_MILLIMETRE_KM / EARTH_RADIUS_KM
 
 
@@ -70,3 +71,25 @@ def test_the_earth_turns_eastward() -> None:
     turned = rotate_z(greenwich, np.array([0.0, np.pi / 2]))
     assert turned.shape == (1, 2, 3)
     assert turned[0] == pytest.approx(np.array([[1, 0, 0.5], [0, 1, 0.5]]))
+
+
+def test_each_time_may_have_vectors_of_its_own() -> None:
+    vectors = np.random.default_rng(3).normal(size=(4, 5, 3))
+    angles_rad = np.linspace(-3, 3, 5)
+    turned = rotate_z(vectors, angles_rad)
+    for time, angle_rad in enumerate(angles_rad):
+        alone = rotate_z(vectors[:, time], np.array([angle_rad]))
+        assert np.array_equal(turned[:, time], alone[:, 0])
+
+
+@pytest.mark.parametrize("jd", [2435000.5, 2451545.0, 2472000.5])
+def test_the_earth_turns_as_fast_as_skyfields(jd: float) -> None:
+    _, rad_day = theta_GMST1982(jd, 0.0)
+    assert abs(EARTH_RATE_RAD_S * 86400 / rad_day - 1) < ONE_IN_TEN_BILLION
+
+
+def test_spin_is_the_cross_product_with_the_axis() -> None:
+    position_km, velocity_km_s = np.random.default_rng(4).normal(size=(2, 6, 2, 3))
+    expected = velocity_km_s + np.cross([0.0, 0.0, 0.7], position_km)
+    add_spin(velocity_km_s, position_km, 0.7)
+    assert velocity_km_s == pytest.approx(expected)

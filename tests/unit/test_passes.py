@@ -138,7 +138,8 @@ def test_the_highest_point_is_the_highest(walker_table: Callable) -> None:
         assert each.max_elevation_deg == pytest.approx(top, abs=A_THOUSANDTH_OF_A_DEGREE)
 
 
-def test_the_window_cuts_passes_off(three_body: Scenario) -> None:
+@pytest.mark.parametrize("moored", [False, True])
+def test_the_window_cuts_passes_off(three_body: Scenario, moored: bool) -> None:
     [whole] = [
         p for p in passes(three_body, 0.0) if (p.station, p.satellite) == ("sanya", "scs-01-d")
     ][:1]
@@ -148,11 +149,174 @@ def test_the_window_cuts_passes_off(three_body: Scenario) -> None:
         start = whole.tca + timedelta(seconds=first_s)
         table["scenario"] |= {"start": start.isoformat(), "duration_s": float(last_s - first_s)}
         table["workload"] = []
+        if moored:
+            table["ground"]["station"] = [moor(each) for each in table["ground"]["station"]]
         cut = [p for p in passes(Scenario.from_table(table), 0.0) if p.satellite == "scs-01-d"]
         [part] = [p for p in cut if p.station == "sanya"]
         assert (part.aos, part.los) == (None, None)
         assert (part.tca is not None) == (first_s < 0 < last_s)
         assert part.max_elevation_deg <= whole.max_elevation_deg + A_HUNDREDTH_OF_A_DEGREE
+
+
+def moor(station: dict) -> dict:
+    """A fixed station as a ship that goes nowhere."""
+    place = [station["latitude_deg"], station["longitude_deg"], station["altitude_m"]]
+    return without_place(station) | {"track": [[0.0, *place], [3600.0, *place]]}
+
+
+def without_place(station: dict) -> dict:
+    place = "latitude_deg", "longitude_deg", "altitude_m"
+    return {key: value for key, value in station.items() if key not in place}
+
+
+def test_over_a_moored_ship_as_over_its_berth(three_body: Scenario) -> None:
+    table = json.loads(three_body.to_json())
+    table["scenario"]["duration_s"] = 86400.0
+    fixed = passes(Scenario.from_table(table))
+    table["ground"]["station"] = [moor(each) for each in table["ground"]["station"]]
+    found = passes(Scenario.from_table(table))
+    assert len(found) == len(fixed) > 100
+    by_name = [sorted(p, key=lambda p: (p.station, p.satellite)) for p in (found, fixed)]
+    for ours, theirs in zip(*by_name, strict=True):
+        assert (ours.station, ours.satellite) == (theirs.station, theirs.satellite)
+        for mine, other in zip(
+            (ours.aos, ours.tca, ours.los), (theirs.aos, theirs.tca, theirs.los), strict=True
+        ):
+            assert (mine is None) == (other is None)
+            assert mine is None or abs((mine - other).total_seconds()) < SEARCH_LIMIT_S
+        apart_deg = ours.max_elevation_deg - theirs.max_elevation_deg
+        assert abs(apart_deg) < A_HUNDREDTH_OF_A_DEGREE
+        assert ours.sunlit == theirs.sunlit
+
+
+SHIP = [
+    [-1000.0, 20.0, 176.0, 0.0],
+    [30_000.0, 26.0, -178.0, 0.0],
+    [35_000.0, 26.0, -178.0, 0.0],
+    [86_400.0, 10.0, -176.0, 0.0],
+]
+OVER_THE_POLE = [[0.0, 60.0, 20.0, 0.0], [1200.0, 63.0, 20.0, 11e3], [30_000.0, 65.0, -160.0, 12e3]]
+
+
+@pytest.mark.parametrize("track", [SHIP, OVER_THE_POLE])
+@pytest.mark.parametrize("walker", [None, "87:12/3/1"])
+def test_over_a_ship_as_a_scan_sees_them(
+    three_body: Scenario, walker_table: Callable, walker: str | None, track: list
+) -> None:
+    table = json.loads(three_body.to_json())
+    if walker:
+        table = walker_table(walker, 550.0)
+    radio = "radio" if walker else "x-band"
+    craft = {"name": "craft", "track": track, "antennas": {"kind": radio, "count": 40}}
+    table |= {"workload": [], "ground": {"station": [craft]}}
+    table["scenario"]["duration_s"] = 43_200.0
+    scenario = Scenario.from_table(table)
+    found = passes(scenario)
+    assert sum(bool(each.aos and each.los) for each in found) > 10
+    assert_as_scanned(scenario, found)
+
+
+def assert_as_scanned(scenario: Scenario, found: list[Pass]) -> None:
+    """Compare with the elevations of our ephemeris at every second."""
+    t_s = np.arange(0.0, scenario.scenario.duration_s + 1)
+    ephemeris = Ephemeris.of(scenario)
+    satellite_km = ephemeris.satellites_km(t_s)
+    site_km, up = ephemeris.stations_km(t_s)
+    for index, name in enumerate(scenario.constellation[0].node_names()):
+        height_deg = elevation_deg(site_km[0], up[0], satellite_km[index])
+        above = height_deg >= scenario.ground.station[0].min_elevation_deg
+        rises, sets = (
+            [*np.flatnonzero(each)]
+            for each in (
+                above & ~np.append(False, above[:-1]),
+                above & ~np.append(above[1:], False),
+            )
+        )
+        own = [each for each in found if each.satellite == name]
+        assert len(own) == len(rises)
+        for each, first, last in zip(own, rises, sets, strict=True):
+            aos_s, tca_s, los_s = (
+                when and (when - scenario.scenario.start).total_seconds()
+                for when in (each.aos, each.tca, each.los)
+            )
+            assert (first == 0) if aos_s is None else 0 <= first - aos_s <= 1
+            assert (last == t_s[-1]) if los_s is None else 0 <= los_s - last <= 1
+            highest = first + int(np.argmax(height_deg[first : last + 1]))
+            if tca_s is not None:
+                assert abs(tca_s - highest) <= 1
+            # Within half a second of an overhead pass 550 km up elevation changes by 0.4 degrees.
+            rise_deg = each.max_elevation_deg - height_deg[highest]
+            assert -A_THOUSANDTH_OF_A_DEGREE < rise_deg < 0.4
+
+
+def test_an_aircraft_turns_at_the_edge_of_a_geostationary_satellite(
+    walker_table: Callable,
+) -> None:
+    # The search for fixed sites looks every 72 minutes; there and back are 40.
+    table = walker_table("0:1/1/0", 35786.0)
+    start = Ephemeris.of(Scenario.from_table(table))
+    [[[x, y, _]]] = start.satellites_km(np.array([0.0]))
+    below_deg = np.degrees(np.arctan2(y, x) - start.gmst_rad(np.array([0.0]))[0])
+    # On the equator a satellite is at 10 degrees as far from below it as the limb's arc.
+    arc_deg = np.degrees(np.arccos(EARTH_RADIUS_KM / 42164 * np.cos(np.radians(10)))) - 10
+    turns = [
+        [1200.0 * index, 0.0, (below_deg + arc_deg + side) % 360, 10e3]
+        for index, side in enumerate([-1, 1] * 8)
+    ]
+    table["ground"] = {"station": [{"name": "s", "track": turns, "antennas": STATION["antennas"]}]}
+    table["terminals"]["radio"]["max_range_km"] = 1e6
+    table["scenario"]["duration_s"] = 15 * 1200.0
+    scenario = Scenario.from_table(table)
+    found = passes(scenario)
+    assert len(found) == 8
+    assert found[0].aos is None
+    assert all(each.los for each in found)
+    # Over the edge half way along each leg, give or take what altitude and drift move it.
+    crossings = [each.los for each in found] + [each.aos for each in found[1:]]
+    for index, moment in enumerate(sorted(crossings)):
+        since_s = (moment - scenario.scenario.start).total_seconds()
+        assert abs(since_s - 1200 * (index + 0.5)) < 200
+    assert_as_scanned(scenario, found)
+
+
+def test_where_a_ship_sees_a_satellite_rise_so_does_skyfield(three_body: Scenario) -> None:
+    table = json.loads(three_body.to_json())
+    station = without_place(table["ground"]["station"][0])
+    # Along a meridian and along the equator positions between need no formula.
+    tracks = (
+        [[0.0, -40.0, 30.0, 0.0], [43_200.0, -30.0, 30.0, 0.0]],
+        [
+            [0.0, 0.0, 175.0, 9e3],
+            [43_200.0, 0.0, 195.0, 12e3],
+        ],
+    )
+    table["ground"]["station"] = [
+        station | {"name": name, "track": track}
+        for name, track in zip(("south", "equator"), tracks, strict=True)
+    ]
+    table |= {"workload": []}
+    table["scenario"]["duration_s"] = 43_200.0
+    scenario = Scenario.from_table(table)
+    timescale = load.timescale(builtin=True)
+    orbits = {
+        each.name: EarthSatellite.from_satrec(satrec(each), timescale)
+        for each in scenario.constellation[0].satellite
+    }
+    whole = [each for each in passes(scenario) if each.aos and each.los and each.tca]
+    assert {each.station for each in whole} == {"south", "equator"}
+    for each in whole:
+        for moment in (each.aos, each.los, each.tca):
+            share = (moment - scenario.scenario.start).total_seconds() / 43_200
+            if each.station == "south":
+                site = wgs84.latlon(-40 + 10 * share, 30.0)
+            else:
+                site = wgs84.latlon(0.0, 175 + 20 * share, 9e3 + 3e3 * share)
+            look = (orbits[each.satellite] - site).at(timescale.from_datetime(moment))
+            highest = moment == each.tca
+            expected_deg = each.max_elevation_deg if highest else station["min_elevation_deg"]
+            assert look.altaz()[0].degrees == pytest.approx(
+                expected_deg, abs=A_THOUSANDTH_OF_A_DEGREE
+            )
 
 
 def test_a_geostationary_satellite_never_sets(walker_table: Callable) -> None:
