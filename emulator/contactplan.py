@@ -259,6 +259,5 @@ def _rate_bps(
         rates, port, steps = plan.timeline.rates, receiver[modem], np.int64(plan.steps)
         written = rates["port"] * steps + rates["start"]
         last = np.searchsorted(written, port * steps + step[modem], side="right") - 1
-        rung_bps = budgets.rungs[1][tx[modem], rates["rung"][last]]
-        rate_bps[modem] = np.minimum(rung_bps, line_bps[port])
+        rate_bps[modem] = budgets.rungs[1][tx[modem], rx[modem], rates["rung"][last]]
     return rate_bps

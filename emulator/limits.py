@@ -54,7 +54,6 @@ class Limits:
             [max(p.sun_exclusion_deg, p.sun_acquisition_deg) for p in pointing], 0.0
         )
         self.min_margin_db = self._by_node(budgets.setting("min_margin_db"), 0.0)
-        self.lowest_need_db = self._by_node(budgets.rungs[0][:, 0] if len(pointing) else [], 0.0)
         self.has_budget = bool(budgets.adaptive[used].any())
         self.has_fields = bool((self.field_deg < 180).any())
         self.has_tracking = bool(np.isfinite(self.tracking_deg_s).any())
@@ -129,9 +128,11 @@ class Limits:
         """Decibels that the worse direction has above what it needs at the lowest rung."""
         there_db, back_db = self.levels_db(a, b, away_km, attenuation_db)
         wanted_a, wanted_b = (np.where(held, 0.0, self.min_margin_db[each]) for each in (a, b))
+        lowest_db = self.budgets.rungs[0][..., 0]
+        kind_a, kind_b = self.kind[a], self.kind[b]
         return np.minimum(
-            there_db - self.lowest_need_db[a] - wanted_a,
-            back_db - self.lowest_need_db[b] - wanted_b,
+            there_db - lowest_db[kind_a, kind_b] - wanted_a,
+            back_db - lowest_db[kind_b, kind_a] - wanted_b,
         )
 
     def sun_angles_deg(self, sky: Sky, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from emulator.budget import IDEAL_DB, Budgets
+from emulator.budget import IDEAL_DB, Budgets, fade_chances
 from emulator.contacts import CONTACT, Contacts, Planner, contacts
 from emulator.ephemeris import Ephemeris
+from emulator.fades import LEAST_MARGIN_DB, SLOW_STEPS, SlowFades
 from emulator.network import Network
 from emulator.scenario import Scenario
 from emulator.sky import Sky, skies
@@ -37,8 +38,9 @@ PORT_STATE = np.dtype(
 )
 """The channel that *arrives* at a port, from ``peer`` (-1: dark). One row a port.
 
-``loss_ppb``: share of packets lost one by one. ``fade_start_ppb`` and ``fade_end_ppb``: the chance,
-a packet, that a fade (in which all is lost) begins or ends: p and r of a Gilbert-Elliott chain.
+``loss_ppb``: share of packets lost one by one, all of them in a slow fade. ``fade_start_ppb`` and
+``fade_end_ppb``: the chance, a packet, that a fade (in which all is lost) begins or ends: p and r
+of a Gilbert-Elliott chain, for the fades of milliseconds.
 """
 
 LINK = np.dtype(
@@ -57,8 +59,6 @@ LINK = np.dtype(
 with ``return`` of b → a. The margin is infinite where a terminal has no budget."""
 
 _PPB = 1e9
-_SLOW_STEPS = 5
-"""Fades that last so many steps are played one by one, shorter ones are left to the kernel."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,10 @@ class LinkPlan:
 
     def joined(self, step: int) -> np.ndarray:
         """Return the contacts in force at ``step``, dtype CONTACT."""
-        return self.contacts[(self.contacts["start"] <= step) & (step < self.contacts["end"])]
+        return self.contacts[self._joined(step)]
+
+    def _joined(self, step: int) -> np.ndarray:
+        return np.flatnonzero((self.contacts["start"] <= step) & (step < self.contacts["end"]))
 
     def at(self, step: int) -> np.ndarray:
         """Return the state of every port at ``step``, dtype :data:`PORT_STATE`."""
@@ -113,43 +116,66 @@ class LinkPlan:
         links = self.links(step)
         flying = np.ceil(_bits_in_flight(links["rate_bps"], links) / 8 / FRAME_BYTES)
         back = np.ceil(_bits_in_flight(links["return_bps"], links) / 8 / FRAME_BYTES)
-        for receiver, sender, rate, margin, packets in (
-            (links["b"], links["a"], "rate_bps", "margin_db", flying),
-            (links["a"], links["b"], "return_bps", "return_margin_db", back),
+        for way, (receiver, sender, rate, margin, packets) in enumerate(
+            (
+                (links["b"], links["a"], "rate_bps", "margin_db", flying),
+                (links["a"], links["b"], "return_bps", "return_margin_db", back),
+            )
         ):
             state["peer"][receiver] = sender
             state["delay_ns"][receiver] = links["delay_ns"]
             state["rate_bps"][receiver] = links[rate]
             limit = packets + self.network.port_buffer[sender]
             state["limit_packets"][receiver] = np.minimum(limit, _MAX_LIMIT_PACKETS)
-            self._lose(state, step, sender, receiver, links[margin], links[rate])
+            if self.budgets.adaptive.any():
+                self._lose(state, step, way, sender, receiver, links[margin], links[rate])
         return state
 
     def _lose(
         self,
         state: np.ndarray,
         step: int,
+        way: int,
         sender: np.ndarray,
         receiver: np.ndarray,
         margin_db: np.ndarray,
         rate_bps: np.ndarray,
     ) -> None:
-        """Write the losses of channels with these margins into ``state``."""
-        budgets, kind = self.budgets, self.network.port_kind
-        if not budgets.adaptive.any():
-            return
-        ends = kind[sender], kind[receiver]
-        share = budgets.loss(*ends, margin_db)
-        relock_s = budgets.setting("relock_s")[ends[0]]
-        gap = np.minimum(relock_s / self.step_s, 1.0) * self._rung_changes(step, receiver)
-        share = 1 - (1 - share) * (1 - gap)
-        start, end, lasts_s = budgets.fades(*ends, margin_db, rate_bps)
-        slow = lasts_s >= _SLOW_STEPS * self.step_s
-        state["loss_ppb"][receiver] = np.rint(share * _PPB)
-        state["fade_start_ppb"][receiver] = np.where(slow, 0, np.rint(start * _PPB))
-        state["fade_end_ppb"][receiver] = np.where(slow, 0, np.maximum(1, np.rint(end * _PPB)))
-        never = state["fade_start_ppb"][receiver] == 0
-        state["fade_end_ppb"][receiver[never]] = 0
+        """Write into ``state`` what is lost one way of all links, which have these margins."""
+        tx, rx = self.network.port_kind[sender], self.network.port_kind[receiver]
+        lost = self.budgets.loss(rx, margin_db)
+        if (changes := self._rung_changes(step, receiver)).any():
+            gap = np.minimum(self.budgets.setting("relock_s")[tx] / self.step_s, 1.0)
+            lost = 1 - (1 - lost) * (1 - gap * changes)
+        share, mean_s = self.budgets.fading(tx, rx, margin_db)
+        slow = self._slow.slow[self._joined(step), way]
+        lost[np.isinf(mean_s) | (slow & self._slow.lost(step, receiver))] = 1.0
+        start, end = fade_chances(share, mean_s, rate_bps)
+        start_ppb = np.where(slow | np.isinf(mean_s), 0, np.rint(start * _PPB))
+        state["loss_ppb"][receiver] = np.rint(lost * _PPB)
+        state["fade_start_ppb"][receiver] = start_ppb
+        # Fades that begin also end.
+        end_ppb = np.where(start_ppb > 0, np.maximum(1, np.rint(end * _PPB)), 0)
+        state["fade_end_ppb"][receiver] = end_ppb
+
+    @cached_property
+    def _slow(self) -> SlowFades:
+        """The fades that are played from step to step, of all contacts."""
+        contacts, fading = self.contacts, self.budgets.fading
+        kind = self.network.port_kind[np.column_stack((contacts["a"], contacts["b"]))]
+        margin_db = np.full((len(contacts), 2), LEAST_MARGIN_DB)
+        longest_s = [fading(kind[:, i], kind[:, 1 - i], margin_db[:, i])[1] for i in (0, 1)]
+        able = np.max(longest_s, axis=0) >= SLOW_STEPS * self.step_s
+        middle = (contacts["start"] + contacts["end"] - 1) // 2
+        for step in np.unique(middle[able]).tolist():
+            index, links = self._joined(step), self.links(step)
+            own = able[index] & (middle[index] == step)
+            for i, name in enumerate(("margin_db", "return_margin_db")):
+                margin_db[index[own], i] = np.maximum(links[name][own], LEAST_MARGIN_DB)
+        found = [fading(kind[:, i], kind[:, 1 - i], margin_db[:, i]) for i in (0, 1)]
+        share, mean_s = np.stack(found, axis=-1) * able[:, None]
+        seed = self.scenario.scenario.seed
+        return SlowFades.draw(seed, contacts, share, mean_s, self.step_s, self.steps)
 
     def _rungs(self, step: int, receiver: np.ndarray) -> np.ndarray:
         """Which row of ``timeline.rates`` holds for each channel, -1 where none does."""
@@ -210,12 +236,11 @@ class LinkPlan:
                 some = np.flatnonzero(
                     self.budgets.adaptive[kind[sender]] & (level_db < IDEAL_DB / 2)
                 )
-                port, tx = receiver[some], kind[sender[some]]
+                port, ends = receiver[some], (kind[sender[some]], kind[receiver[some]])
                 rung = self.timeline.rates["rung"][self._rungs(sky.step, port)]
                 need_db, rung_bps = self.budgets.rungs
-                slower = np.minimum(rung_bps[tx, rung], self.network.port_rate_bps[port])
-                links[rate][which[some]] = slower
-                links[margin][which[some]] = level_db[some] - need_db[tx, rung]
+                links[rate][which[some]] = rung_bps[*ends, rung]
+                links[margin][which[some]] = level_db[some] - need_db[*ends, rung]
 
     def sky(self, step: int) -> Sky:
         """Return where everything is at ``step``."""

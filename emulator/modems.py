@@ -11,7 +11,7 @@ from emulator.budget import IDEAL_DB, Budgets
 from emulator.network import Network
 
 RATE = np.dtype([("port", "<i4"), ("start", "<i4"), ("rung", "<i2"), ("changed", "?")])
-"""From step ``start`` on the channel that arrives at ``port`` is on this rung of its sender.
+"""From step ``start`` on the channel that arrives at ``port`` is on this rung of its pair of kinds.
 ``changed``: it was on another one before, without a pause between."""
 
 
@@ -35,20 +35,17 @@ class Modems:
         self, step: int, sender: np.ndarray, receiver: np.ndarray, level_db: np.ndarray
     ) -> None:
         """Choose the rungs of the channels that are lit at this step, by their ports."""
-        kind = self.network.port_kind[sender]
-        modem = self.budgets.adaptive[kind] & (level_db < IDEAL_DB / 2)
-        sender, receiver, level_db, kind = (
-            sender[modem],
-            receiver[modem],
-            level_db[modem],
-            kind[modem],
-        )
+        kinds = self.network.port_kind
+        modem = self.budgets.adaptive[kinds[sender]] & (level_db < IDEAL_DB / 2)
+        receiver, level_db = receiver[modem], level_db[modem]
         if not len(receiver):
             return
+        ends = kind, _ = kinds[sender[modem]], kinds[receiver]
         fresh = self.lit_at[receiver] != step - 1
         now = self.rung[receiver]
-        enough = np.maximum(self.budgets.highest_rung(kind, level_db - self.min_margin_db[kind]), 0)
-        plenty = self.budgets.highest_rung(kind, level_db - self.up_margin_db[kind])
+        enough = self.budgets.highest_rung(*ends, level_db - self.min_margin_db[kind])
+        enough = np.maximum(enough, 0)
+        plenty = self.budgets.highest_rung(*ends, level_db - self.up_margin_db[kind])
         settled = step - self.since[receiver] >= self.dwell_steps[kind]
         rung = np.where(fresh | (enough < now), enough, now)
         rung = np.where(~fresh & settled & (plenty > now), plenty, rung)

@@ -13,6 +13,9 @@ from pydantic import Field, model_validator
 from emulator.fields import HalfAngle, NotNegative, Positive, Section, Share, SomeShare
 from topologies import CATALOGUE
 
+_BAND_NM = 100.0
+"""What a receiver's filter and detector are made for: 1064 or 1550 nm, say, and never both."""
+
 Modulation = Literal[
     "homodyne-bpsk",
     "heterodyne-bpsk",
@@ -36,7 +39,7 @@ class Optical(Section):
     pointing_error_urad: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """Constant error of each end."""
     jitter_urad: Annotated[float, Field(ge=0, le=1000)] = 0.0
-    """Residual jitter, rms of each axis, of the end that sends: it makes fades."""
+    """Residual jitter of each end, rms of each axis, sending or receiving: it makes fades."""
     jitter_hz: Annotated[float, Field(gt=0, le=10_000)] = 50.0
     """Root mean square frequency of the jitter."""
     photons_per_bit: Positive
@@ -154,6 +157,16 @@ class Terminal(Section):
         if self.optical and self.radio:
             raise ValueError("has both an optical and a radio table: a terminal is one of them")
         return self
+
+    def understands(self, other: "Terminal") -> bool:
+        """Whether what ``other`` sends can mean anything here. Who has no budget understands all.
+
+        Light and radio never fit, nor do wavelengths more than 100 nm apart; radios always do, as
+        they send and receive at different frequencies anyway.
+        """
+        if self.optical and other.optical:
+            return abs(self.optical.wavelength_nm - other.optical.wavelength_nm) <= _BAND_NM
+        return not ((self.optical and other.radio) or (self.radio and other.optical))
 
 
 class Fit(Section):

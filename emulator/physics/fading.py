@@ -118,7 +118,8 @@ def combined_fade_rate_hz(
     drawn = np.maximum(quantile * -np.expm1(-gap)[..., None], 1e-300)
     part = quantile * exprel(-gap)[..., None] * -np.log1p(-drawn) / drawn
     rise = (low_hz**2 / low)[..., None] * (1 - part) + (high_hz**2 / high)[..., None] * part
-    mean_rise = np.sqrt(np.maximum(rise, 0.0)) @ (_WEIGHTS / 2)
+    # Not @, whose last bit depends on the machine.
+    mean_rise = (np.sqrt(np.maximum(rise, 0.0)) * (_WEIGHTS / 2)).sum(axis=-1)
     density = low * np.exp(-low * spare) * high * spare * exprel(-gap)
     return density * np.sqrt(4 * np.pi * spare) * mean_rise
 

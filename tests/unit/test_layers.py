@@ -23,6 +23,7 @@ PURE = {
         *(
             "energy",
             "outages",
+            "fades",
             "contacts",
             "linkplan",
             "faults",
