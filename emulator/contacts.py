@@ -39,7 +39,8 @@ class Contacts:
     shed: np.ndarray
     """dtype :data:`~emulator.energy.SHED`."""
     charge: np.ndarray
-    """Batteries, ``(samples, satellites with a platform)``, as shares."""
+    """Batteries as shares, ``(samples, satellites)``: those of :func:`~emulator.energy.powered`,
+    every :func:`~emulator.energy.sample_steps` from step 0 on."""
 
 
 class Planner:
@@ -144,6 +145,7 @@ def _without(wanted: Wanted, dark: np.ndarray) -> Wanted:
     if not len(dark):
         return wanted
     off = np.isin(wanted.rows[:, :2], dark).any(axis=1)
+    off &= (wanted.cause == Cause.LINKED) | (wanted.cause > Cause.POWER)
     return Wanted(wanted.rows, np.where(off, np.uint8(Cause.POWER), wanted.cause))
 
 

@@ -71,6 +71,8 @@ class Platform(Section):
     resume: Share = 0.35
     """Charge at which they are taken up again."""
     shed: Literal["compute", "lasers"] = "compute"
+    """What goes off at the floor: the computer, or all lasers and radios. An empty battery has
+    both off."""
     bus_w: NotNegative
     compute_w: NotNegative = 0.0
     compute_duty: Share = 1.0
@@ -152,7 +154,7 @@ class Isl(Section):
     seam: Literal["open", "closed"] | None = None
     """For ``grid``: links between the last plane and the first. Default: closed for delta."""
     latitude_cut_deg: Annotated[float, Field(gt=0, le=90)] = 90.0
-    """For ``grid``: links across planes are off where one end is nearer to a pole."""
+    """For ``grid``: links across planes are off while the mean latitude of both ends is higher."""
     pairs: tuple[tuple[str, str], ...] = ()
 
 
