@@ -187,8 +187,9 @@ class _Explanation:
                 away_km, reach_km = float(range_km(where_a, where_b)), limits.reach_km[[a, b]].min()
                 return f"{away_km:.0f} km, the terminals reach {reach_km:g} km"
             case Cause.LATITUDE:
-                sine = max(abs(each[2]) / float(length(each)) for each in (where_a, where_b))
-                return f"latitude {np.degrees(np.arcsin(sine)):.1f} degrees"
+                sines = (abs(each[2]) / float(length(each)) for each in (where_a, where_b))
+                latitudes_deg = [float(np.degrees(np.arcsin(sine))) for sine in sines]
+                return f"latitude {sum(latitudes_deg) / 2:.1f} degrees, the mean of both ends"
             case Cause.BELOW_MASK:
                 mask_deg = self._station().min_elevation_deg
                 return f"elevation {self._elevation_deg():.1f} of {mask_deg:g} degrees"
