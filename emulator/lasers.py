@@ -54,8 +54,8 @@ class Lasers:
             static += found
             cuts_deg += [_cut_deg(isl, rows) for rows in found]
         self.static = np.concatenate([np.empty((0, 4), dtype=np.int32), *static])
-        self._cut_sine = np.sin(np.radians(np.concatenate([np.empty(0), *cuts_deg])))
-        self._has_cut = bool((self._cut_sine < 1).any())
+        self._cut_deg = np.concatenate([np.empty(0), *cuts_deg])
+        self._has_cut = bool((self._cut_deg < 90).any())
 
     def wanted(self, sky: Sky, ports: np.ndarray, held: np.ndarray) -> Wanted:
         """Return the pairs of this step.
@@ -90,10 +90,11 @@ class Lasers:
         )
 
     def _polar(self, sky: Sky) -> np.ndarray:
-        """Whether an end of each static pair is nearer to a pole than its pattern allows."""
-        sine = np.abs(sky.position_km[:, 2]) / length(sky.position_km)
-        highest = np.maximum(sine[self.static[:, 0]], sine[self.static[:, 1]])
-        return highest > self._cut_sine
+        """Whether the ends of each static pair are nearer to a pole, on average, than allowed."""
+        sine = sky.position_km[:, 2] / length(sky.position_km)
+        latitude_deg = np.degrees(np.abs(np.arcsin(np.clip(sine, -1.0, 1.0))))
+        both_deg = latitude_deg[self.static[:, 0]] + latitude_deg[self.static[:, 1]]
+        return both_deg > 2 * self._cut_deg
 
 
 def constellation_spans(scenario: Scenario) -> list[tuple[Constellation, np.ndarray]]:
