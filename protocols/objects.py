@@ -6,13 +6,16 @@ length (4 bytes) + JSON {name, bytes}    ──>
 the rest of the object, its SHA-256      ──>
                                          <── 1: arrived whole, hash equal; 0: hash differs
 
-A sender is paced to the line rate of the terminal that it sends by. A real one is held back by its
-own interface; here the queue stands in the fabric, out of TCP's sight. Unpaced, slow start's last
-window is twice too large for it: of 1 GB at 100 Gbit/s over 1,500 km, CUBIC, Reno and BBR each
-lost some 80,000 packets at once (measured, 1,000 packets of buffer), then CUBIC went on with half
-and Reno with three quarters of the window that the line needs. HyStart (RFC 9406) noticed nothing.
-Paced, nothing queues and nothing is lost, and on an idle path Reno and CUBIC do the same. It is
-CUBIC (RFC 9438), Linux's default, whatever the host's is.
+A sender is paced to the rate of the channel that it sends by, as it is when the connection begins.
+A real terminal holds back its sender by its own interface; here the queue stands in the fabric, out
+of TCP's sight. Unpaced, slow start's last window is twice too large for it: of 1 GB at 100 Gbit/s
+over 1,500 km, CUBIC, Reno and BBR each lost some 80,000 packets at once (measured, 1,000 packets of
+buffer), then CUBIC went on with half and Reno with three quarters of the window that the line
+needs. HyStart (RFC 9406) noticed nothing. Paced, nothing queues and nothing is lost, and on an idle
+path Reno and CUBIC do the same. It is CUBIC (RFC 9438), Linux's default, whatever the host's is.
+
+Where a modem goes down meanwhile, TCP finds out as anywhere, by the queue; where it goes up, the
+connection keeps its pace.
 """
 
 import asyncio
@@ -110,7 +113,7 @@ async def send_object(
 ) -> dict[str, int]:
     """Send ``content`` to the receiver at ``address``, from where an earlier attempt ended.
 
-    ``line_rate_bps`` is that of the terminal it leaves by. With ``device`` every packet leaves by
+    ``line_rate_bps`` is that of the channel it leaves by. With ``device`` every packet leaves by
     that interface, whatever the routes say. Returns what TCP says of the connection.
     Raises OSError or TimeoutError when the connection cannot be made or breaks: try again.
     """

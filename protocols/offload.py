@@ -6,14 +6,15 @@ laser    the image goes by laser to the satellite that has (or first gets) conta
          there, and is computed on the ground
 
 The bytes are real (scaled as the rates are) and verified by hash at each stop. Computing is a
-timed wait of operations / (TOPS × utilisation), not scaled. Latency runs from the completed
-image to the answer on the ground; its parts come from one timeline and sum to it exactly.
+timed wait of operations / (TOPS × utilisation), not scaled; while its battery has a satellite's
+computer off, nothing is computed there. Latency runs from the completed image to the answer on the
+ground; its parts come from one timeline and sum to it exactly.
 """
 
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -68,6 +69,23 @@ class Timeline:
         }
 
 
+def rests_s(begin_s: float, work_s: float, off: Sequence[tuple[float, float]]) -> float:
+    """Return how long ``work_s`` seconds of computing, begun at ``begin_s``, stand still.
+
+    ``off``: the spans (from, to) in which the computer is off, in order and apart.
+    """
+    now_s, left_s, total_s = begin_s, work_s, 0.0
+    for start_s, end_s in off:
+        if end_s <= now_s:
+            continue
+        if start_s >= now_s + left_s:
+            break
+        left_s -= max(0.0, start_s - now_s)
+        total_s += end_s - max(start_s, now_s)
+        now_s = end_s
+    return total_s
+
+
 class Offload:
     """Runs all strategies of one image side by side."""
 
@@ -89,6 +107,13 @@ class Offload:
     def run(self, nodes: Nodes, clock: Clock, start: float, record: Record) -> None:
         """Take the image, run the strategies, record flows and answers as they happen."""
         asyncio.run(_Attempt(self, nodes, clock, start, record).run())
+
+    def computer_off(self, satellite: int) -> list[tuple[float, float]]:
+        """When a satellite's battery has its computer off: (from, to) in seconds, in order."""
+        rows = self.plan.timeline.shed
+        own = rows[(rows["node"] == satellite) & ~rows["lasers"]]
+        step_s = self.plan.step_s
+        return [(start * step_s, end * step_s) for _, start, end, _ in own.tolist()]
 
     @cached_property
     def ground_contacts(self) -> list[GroundContact]:
@@ -151,6 +176,12 @@ class Offload:
         """PORT_STATE at ``now_s``, faults included."""
         wanted = self.plan.at(self.plan.step_of(now_s))
         return self.faults.lay_over(wanted, self.plan.dark(), now_s)
+
+    def sending_rate_bps(self, port: int, now_s: float) -> int:
+        """Rate of the channel that leaves by ``port`` at ``now_s``; in the dark, the port's own."""
+        state = self.state(now_s)
+        peer = int(state["peer"][port])
+        return int(state["rate_bps"][peer] if peer >= 0 else self.network.port_rate_bps[port])
 
     def path(self, a: int, b: int, now_s: float) -> list[int]:
         """Nodes of the quickest path from a to b at ``now_s``, [] where there is none."""
@@ -219,7 +250,7 @@ class _Attempt:
         captured_s = work.spec.capture_s
         timeline.path.append(work.spec.source)
         if name == "onboard":
-            await self.compute(work.onboard_s, timeline)
+            await self.compute_on_board(name, timeline)
             station = await self.down_from(work.source, name, work.result_bytes, timeline)
         elif name == "raw":
             station = await self.down_from(work.source, name, work.object_bytes, timeline)
@@ -250,6 +281,15 @@ class _Attempt:
         """Let the computing time pass."""
         await asyncio.sleep(duration_s)
         timeline.compute += duration_s
+
+    async def compute_on_board(self, name: str, timeline: Timeline) -> None:
+        """Let the source's computing time pass, longer where its computer is off meanwhile."""
+        work = self.work
+        off = work.computer_off(work.source)
+        if off_s := rests_s(self.now_s(), work.onboard_s, off):
+            node = self.name(work.source)
+            self.note("throttled", strategy=name, node=node, off_s=round(off_s, 6))
+        await self.compute(work.onboard_s + off_s, timeline)
 
     async def down_from(self, satellite: int, name: str, size: int, timeline: Timeline) -> int:
         """Wait for the satellite's next contact and its turn, send down, return the station."""
@@ -294,7 +334,7 @@ class _Attempt:
         return path if path[-1] == destination else self.work.path(source, destination, t_s)
 
     def line_rate_bps(self, source: int, address: str, port: int) -> int:
-        """Rate of the link by which ``source`` sends to ``address`` at this moment.
+        """Rate of the channel by which ``source`` sends to ``address`` at this moment.
 
         That of its fastest terminal where no route leads there: the attempt will say so.
         """
@@ -304,9 +344,7 @@ class _Attempt:
             if found is None:
                 return max(int(network.port_rate_bps[p.index]) for p in network.nodes[source].ports)
             port = found
-        peer = int(self.work.state(self.now_s())["peer"][port])
-        rates_bps = network.port_rate_bps[[port, peer if peer >= 0 else port]]
-        return int(rates_bps.min())
+        return self.work.sending_rate_bps(port, self.now_s())
 
     def name(self, node: int) -> str:
         """Name of a node."""

@@ -13,7 +13,8 @@
                 fill the path. (So in Kurose and Ross, Computer Networking, "TCP delay modeling".)
 
 Losses, other traffic, and windows that buffers keep small are not in it: sizing.py and the pacing
-of objects.py see to it that there is nothing of the kind on such a path.
+of objects.py see to it that there is nothing of the kind on such a path. Nor are rates that change,
+and ways back too slow for the acknowledgements.
 """
 
 from collections.abc import Sequence
@@ -29,14 +30,20 @@ _OVERHEAD_BYTES = FRAME_BYTES - SEGMENT_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One link of a path: light time one way, and the line rate."""
+    """One link of a path: light time one way, and the rates of its two channels."""
 
     delay_s: float
     rate_bps: float
+    return_bps: float | None = None
+    """Of the way back. Default: the same."""
 
     def carries_s(self, wire_bytes: float) -> float:
         """Return the time to put so many bytes on the line, headers counted."""
         return 8 * wire_bytes / self.rate_bps
+
+    def returns_s(self, wire_bytes: float) -> float:
+        """Return the same time for the way back."""
+        return 8 * wire_bytes / (self.return_bps or self.rate_bps)
 
 
 def ideal_s(size: int, path: Sequence[Hop]) -> float:
@@ -58,7 +65,7 @@ def expected_s(size: int, path: Sequence[Hop]) -> float:
     light_s = 2 * sum(hop.delay_s for hop in path)
     frame_s = max(hop.carries_s(FRAME_BYTES) for hop in path)
     # From the first bit of a full frame to the end of its acknowledgement.
-    echo_s = light_s + sum(h.carries_s(FRAME_BYTES) + h.carries_s(_OVERHEAD_BYTES) for h in path)
+    echo_s = light_s + sum(h.carries_s(FRAME_BYTES) + h.returns_s(_OVERHEAD_BYTES) for h in path)
     left, window, stalls_s = -(-size // SEGMENT_BYTES), FIRST_WINDOW, 0.0
     while left > window and window * frame_s < echo_s:
         stalls_s += echo_s - window * frame_s

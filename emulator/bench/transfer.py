@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
@@ -70,13 +72,17 @@ def light(fabric: Fabric, plan: LinkPlan) -> None:
 
 def path_between(plan: LinkPlan, a: int, b: int) -> list[Hop]:
     """Return the links of the quickest path between two nodes at the plan's first step."""
-    nodes = walk(next_hops(plan.network, plan.at(0)), a, b)
-    links = {
-        frozenset(plan.network.port_node[[link["a"], link["b"]]].tolist()): link
-        for link in plan.links(0)
-    }
-    found = [links[frozenset(ends)] for ends in itertools.pairwise(nodes)]
-    return [Hop(link["delay_ns"] / NS_PER_S, float(link["rate_bps"])) for link in found]
+    node, state, found = plan.network.port_node, plan.at(0), []
+    for near, far in itertools.pairwise(walk(next_hops(plan.network, state), a, b)):
+        there = np.flatnonzero((node == far) & (state["peer"] >= 0))
+        there = there[node[state["peer"][there]] == near]
+        port = int(there[np.argmin(state["delay_ns"][there])])
+        back_bps = state["rate_bps"][state["peer"][port]]
+        hop = state[port]
+        found.append(
+            Hop(hop["delay_ns"] / NS_PER_S, float(hop["rate_bps"]), return_bps=float(back_bps))
+        )
+    return found
 
 
 def measure(fabric: Fabric, plan: LinkPlan, size: int) -> dict[str, Any]:

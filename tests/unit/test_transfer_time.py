@@ -17,7 +17,8 @@ def rounds_s(size: int, path: list[Hop]) -> float:
     slowest = min(hop.rate_bps for hop in path)
     frame_s = 8 * FRAME / slowest
     light_s = sum(hop.delay_s for hop in path)
-    echo_s = 2 * light_s + sum(8 * (FRAME + ACKNOWLEDGEMENT) / hop.rate_bps for hop in path)
+    echo_s = 2 * light_s + sum(8 * FRAME / hop.rate_bps for hop in path)
+    echo_s += sum(8 * ACKNOWLEDGEMENT / (hop.return_bps or hop.rate_bps) for hop in path)
     count = -(-size // PAYLOAD)
     free_s, sent = 0.0, []  # when the line is free, when each segment went
     for number in range(count):
@@ -38,7 +39,11 @@ def test_slow_start_counted_packet_by_packet(size: int) -> None:
 @given(
     size=st.integers(1, 3 * 10**6),
     hops=st.lists(
-        st.builds(Hop, st.floats(1e-4, 0.05), st.floats(1e6, 1e11)), min_size=1, max_size=5
+        st.builds(
+            Hop, st.floats(1e-4, 0.05), st.floats(1e6, 1e11), st.none() | st.floats(1e6, 1e11)
+        ),
+        min_size=1,
+        max_size=5,
     ),
 )
 def test_any_path(size: int, hops: list[Hop]) -> None:
@@ -69,3 +74,15 @@ def test_the_slowest_link_sets_the_pace_and_the_others_add_a_packet_each() -> No
     for order in itertools.permutations(path):
         more = 2 * (LASER.delay_s + last_s)
         assert ideal_s(10**7, order) == pytest.approx(alone + more, rel=1e-12)
+
+
+@pytest.mark.parametrize(("segments", "stalls"), [(10, 0), (30, 1), (31, 2)])
+def test_a_slow_way_back_makes_the_stalls_longer_and_nothing_else(
+    segments: int, stalls: int
+) -> None:
+    # A stall lasts until the first acknowledgement of a window: of 10 segments, of 20.
+    size, slow = segments * PAYLOAD, Hop(LASER.delay_s, LASER.rate_bps, return_bps=1e6)
+    later_s = 8 * ACKNOWLEDGEMENT * (1 / 1e6 - 1 / LASER.rate_bps)
+    assert ideal_s(size, [slow]) == ideal_s(size, [LASER])
+    expected = expected_s(size, [LASER]) + stalls * later_s
+    assert expected_s(size, [slow]) == pytest.approx(expected, rel=1e-12)
