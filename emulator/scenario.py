@@ -169,7 +169,7 @@ def _with_models(table: dict[str, Any], path: Path, problems: list[Problem]) -> 
                 scenario_checks.unknown([model], known, key, "terminal", path.name, "the catalogue")
             )
         named = isinstance(model, str) and model in known
-        filled[name] = from_catalogue(entry) if named else entry
+        filled[name] = _frozen(from_catalogue(entry)) if named else entry
     return {**table, "terminals": filled}
 
 

@@ -83,6 +83,15 @@ class Radio(Section):
     relock_s: Annotated[float, Field(ge=0, le=60)] = 0.0
     """DVB-S2X changes its mode from frame to frame without a gap."""
 
+    @property
+    def band(self) -> str:
+        """The band by its usual name; what goes up and what comes down share it."""
+        return next(name for below_ghz, name in _BANDS if self.frequency_ghz < below_ghz)
+
+
+_BANDS = ((2, "L"), (4, "S"), (7, "C"), (10, "X"), (17, "Ku"), (36, "Ka"), (75, "V"), (101, "W"))
+"""Bands of satellite services by where they end, GHz: ITU names, with room for up- and downlink."""
+
 
 class Scan(Section):
     """``scan``: the time of acquisition from a spiral scan over the uncertainty of the pointing."""
@@ -161,11 +170,13 @@ class Terminal(Section):
     def understands(self, other: "Terminal") -> bool:
         """Whether what ``other`` sends can mean anything here. Who has no budget understands all.
 
-        Light and radio never fit, nor do wavelengths more than 100 nm apart; radios always do, as
-        they send and receive at different frequencies anyway.
+        Light and radio never fit, nor do wavelengths more than 100 nm apart or radios of different
+        bands. Within a band radios fit: what goes up and what comes down has its own frequency.
         """
         if self.optical and other.optical:
             return abs(self.optical.wavelength_nm - other.optical.wavelength_nm) <= _BAND_NM
+        if self.radio and other.radio:
+            return self.radio.band == other.radio.band
         return not ((self.optical and other.radio) or (self.radio and other.optical))
 
 
