@@ -6,21 +6,22 @@ stations cost little.
 
 import numpy as np
 
+from emulator.acquiring import Durations
 from emulator.causes import Cause
 from emulator.ephemeris import Ephemeris
 from emulator.lasers import Wanted
 from emulator.limits import Limits
 from emulator.network import Network
 from emulator.panel import pair_key
+from emulator.remaining import Remaining
 from emulator.scenario import Scenario
 from emulator.sky import Sky
-from emulator.visibility import elevation_deg, range_km
+from emulator.visibility import dot, elevation_deg, length
 from emulator.weather import Skyward
 
-_LOOK_AHEAD_S = np.arange(0.0, 1800.0, 20.0)
-_LOOK_AGAIN_S = 60.0
-_NEARLY = 1e-6
-"""By how much a sine may be wrong that is only a first look."""
+_PLUMB_DEG = 0.2
+"""More than the geodetic up differs from the direction away from the Earth's centre."""
+_ROUNDED_KM = 1e-6
 
 
 class GroundSegment:
@@ -34,60 +35,133 @@ class GroundSegment:
         limits: Limits,
         skyward: Skyward,
     ) -> None:
-        ground = scenario.ground
+        ground, run = scenario.ground, scenario.scenario
         self.rule, self.slot_s, self.phase_s = ground.selection, ground.slot_s, ground.slot_phase_s
-        self.step_s = scenario.scenario.step_s
-        self.ephemeris, self.limits, self.skyward = ephemeris, limits, skyward
+        self.step_s, self.limits, self.skyward = run.step_s, limits, skyward
         self.able = network.satellites[limits.count[network.satellites] > 0]
-        self.stations = network.stations
-        self.first_station = len(network.satellites)
+        self.stations, self.first_station = network.stations, len(network.satellites)
+        self.staffed = np.flatnonzero(limits.count[network.stations] > 0)
+        """Which stations have antennas, counted from the first one."""
         self.mask_deg = np.array([s.min_elevation_deg for s in ground.station])
-        self._mask_sine = np.sin(np.radians(self.mask_deg)) - _NEARLY
-        self._until_s: dict[int, tuple[float, float]] = {}
-        """When the pass of a pair (by its key) ends, and until when that is worth knowing."""
+        self.overlaps = ground.handover == "make-before-break"
+        self.lead_s = 0.0
+        """How long before a pass ends its successor has to be chosen, to overlap with it."""
+        if self.overlaps:
+            durations = Durations.of(network.kinds, run.seed)
+            kinds = np.unique(limits.kind[limits.kind >= 0]).tolist()
+            usual_s = max((durations.mostly_s(kind) for kind in kinds), default=0.0)
+            self.lead_s = max(usual_s, ground.gap_s) + 2 * run.step_s
+        self.remaining = Remaining(ephemeris, limits, self.mask_deg)
+        self._may_choose = np.zeros(len(self.stations), dtype=bool)
+        """Within a slot: which stations have lost a satellite and may take another one."""
+        self._air_db = np.nan, np.empty(0, dtype=np.int64), np.empty((2, 0))
+        """When, and for which pairs by their keys, what the air takes was last worked out."""
 
     def above_mask(self, sky: Sky) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return (satellite, station, elevation_deg) of every pair above its station's mask."""
-        site_km = sky.position_km[self.stations]
-        satellite_km = sky.position_km[self.able]
-        rise_km = _products(sky.station_up, satellite_km) - _own(sky.station_up, site_km)[:, None]
-        away_km2 = _own(satellite_km, satellite_km) + _own(site_km, site_km)[:, None]
-        away_km2 -= 2 * _products(site_km, satellite_km)
-        sine = self._mask_sine[:, None]
-        station, satellite = np.nonzero(
-            (rise_km > sine * np.sqrt(np.maximum(away_km2, 0.0))) & (rise_km > -1e3)
+        """Return (satellite, station, elevation_deg) of every pair above its station's mask.
+
+        Sorted by satellite, then station; those whose nodes have antennas only.
+        """
+        site_km, up = sky.position_km[self.stations[self.staffed]], sky.station_up[self.staffed]
+        satellite_km, mask_deg = sky.position_km[self.able], self.mask_deg[self.staffed]
+        if not len(satellite_km) or not len(site_km):
+            return self.able[:0], self.stations[:0], np.empty(0)
+        # Whoever is above the mask is this high over the horizon's plane at least: as high as the
+        # lowest satellite would be at the mask. That is one product a pair; what is left is few.
+        ground_km = length(site_km)
+        rise = ground_km * np.sin(np.radians(np.minimum(mask_deg + _PLUMB_DEG, 90.0)))
+        swept_km2 = rise**2 + length(satellite_km).min() ** 2 - ground_km**2
+        least_km = (np.sqrt(np.maximum(swept_km2, 0.0)) - rise) * np.sin(np.radians(mask_deg))
+        satellite, site = np.nonzero(
+            _products(satellite_km, up) >= dot(site_km, up) + least_km - _ROUNDED_KM
         )
-        height_deg = elevation_deg(
-            site_km[station], sky.station_up[station], satellite_km[satellite]
-        )
-        up = height_deg >= self.mask_deg[station]
-        return self.able[satellite[up]], self.stations[station[up]], height_deg[up]
+        height_deg = elevation_deg(site_km[site], up[site], satellite_km[satellite])
+        high = height_deg >= mask_deg[site]
+        satellite, site = self.able[satellite[high]], self.staffed[site[high]]
+        return satellite, self.stations[site], height_deg[high]
 
     def wanted(self, sky: Sky, held: np.ndarray) -> Wanted:
-        """Return the pairs above the mask, best first; ``held``: rows (a, b, port a, port b)."""
+        """Return the pairs above the mask, best first.
+
+        ``held``: rows (satellite, station, port, port) of all links there are, as the panel has
+        them: sorted by pair.
+        """
         satellite, station, height_deg = self.above_mask(sky)
-        keys, held_keys = pair_key(satellite, station), pair_key(held[:, 0], held[:, 1])
-        linked = np.isin(keys, held_keys)
-        order = self._precedence(sky.t_s, satellite, station, keys, height_deg, linked)
-        satellite, station, height_deg = satellite[order], station[order], height_deg[order]
-        ports = _look_up(keys[order], held_keys, held[:, 2:])
+        keys = pair_key(satellite, station)
+        ports = _look_up(keys, pair_key(held[:, 0], held[:, 1]), held[:, 2:])
+        cause = self._causes(sky, satellite, station, height_deg, ports)
+        linked = ports[:, 0] >= 0
+        order = [station, satellite, -np.round(height_deg, 9)]
+        soon = np.zeros(len(keys), dtype=bool)
+        if self.overlaps or self.rule != "highest-elevation":
+            until_s = self.remaining.until_s(sky, satellite, station, keys)
+            soon = self.overlaps & (until_s - sky.t_s <= self.lead_s)
+            if self.rule == "longest-remaining":
+                order += [~linked, -until_s]
+            elif self.rule == "fewest-switches":
+                order += [-until_s, ~linked]
+        if self._decides(sky):
+            self._may_choose[:] = False
+        else:
+            order += [~linked]
+            self._hold(station, linked, (cause == 0) & ~soon, cause, held)
+        best = np.lexsort((*order, soon))
+        rows = np.column_stack((satellite, station, np.full((len(keys), 2), -1)))
+        return Wanted(rows[best].astype(np.int32), cause[best])
+
+    def _decides(self, sky: Sky) -> bool:
+        """Whether all is chosen anew at this step: always, but within slots."""
+        if not self.slot_s or not sky.step:
+            return True
+        since_s = np.array([sky.t_s - self.step_s, sky.t_s]) - self.phase_s
+        before, now = np.floor(since_s / self.slot_s + 1e-9)
+        return bool(now > before)
+
+    def _hold(
+        self,
+        station: np.ndarray,
+        linked: np.ndarray,
+        stays: np.ndarray,
+        cause: np.ndarray,
+        held: np.ndarray,
+    ) -> None:
+        """Forbid what begins within a slot, but where a station has lost a satellite in it."""
+        site, stations = station - self.first_station, len(self.stations)
+        had = np.bincount(held[:, 1] - self.first_station, minlength=stations)
+        self._may_choose |= had > np.bincount(site[linked & stays], minlength=stations)
+        cause[~linked & (cause == 0) & ~self._may_choose[site]] = Cause.NOT_CHOSEN
+
+    def _causes(
+        self,
+        sky: Sky,
+        satellite: np.ndarray,
+        station: np.ndarray,
+        height_deg: np.ndarray,
+        ports: np.ndarray,
+    ) -> np.ndarray:
+        """The Cause that keeps each pair above the mask from a link, 0 where none does."""
         attenuation_db = self._attenuation_db(sky.t_s, satellite, station, height_deg)
+        self._air_db = sky.t_s, pair_key(satellite, station), attenuation_db
         cause = self.limits.causes(
             sky, satellite, station, ports[:, 0], ports[:, 1], attenuation_db
         )
-        optical = self.skyward.optical[self.limits.kind[station]]
-        cause[
-            optical & (cause == 0) & self.skyward.cloudy(sky.t_s)[station - self.first_station]
-        ] = Cause.CLOUD
-        any_port = np.full((len(order), 2), -1)
-        return Wanted(np.column_stack((satellite, station, any_port)).astype(np.int32), cause)
+        clouded = self.clouded(sky.t_s, satellite, station)
+        cause[clouded & ((cause == 0) | (cause > Cause.CLOUD))] = Cause.CLOUD
+        return cause
+
+    def clouded(self, t_s: float, satellite: np.ndarray, station: np.ndarray) -> np.ndarray:
+        """Return whether a cloud blocks the light between each pair of nodes."""
+        kinds = self.limits.kind[satellite], self.limits.kind[station]
+        return self.skyward.clouded(t_s, *kinds, station - self.first_station)
 
     def attenuation_db(self, sky: Sky, satellite: np.ndarray, station: np.ndarray) -> np.ndarray:
         """Return what the air takes from links between these nodes, down and up, ``(2, n)``."""
-        site = station - self.first_station
-        height_deg = elevation_deg(
-            sky.position_km[station], sky.station_up[site], sky.position_km[satellite]
-        )
+        t_s, known, lost_db = self._air_db
+        keys = pair_key(satellite, station)
+        if t_s == sky.t_s and np.isin(keys, known).all():
+            return lost_db[:, np.searchsorted(known, keys)]
+        up = sky.station_up[station - self.first_station]
+        height_deg = elevation_deg(sky.position_km[station], up, sky.position_km[satellite])
         return self._attenuation_db(sky.t_s, satellite, station, height_deg)
 
     def _attenuation_db(
@@ -98,78 +172,20 @@ class GroundSegment:
         kinds = self.limits.kind[satellite], self.limits.kind[station]
         return self.skyward.attenuation_db(t_s, *kinds, station - self.first_station, height_deg)
 
-    def _precedence(
-        self,
-        t_s: float,
-        satellite: np.ndarray,
-        station: np.ndarray,
-        keys: np.ndarray,
-        height_deg: np.ndarray,
-        linked: np.ndarray,
-    ) -> np.ndarray:
-        """The order in which pairs are served."""
-        highest = -np.round(height_deg, 9)
-        ties = (station, satellite)
-        if self.slot_s and not self._slot_begins(t_s):
-            # Nothing is decided anew within a slot, but a pass that ended leaves an antenna free.
-            return np.lexsort((*ties[::-1], highest, ~linked))
-        if self.rule == "highest-elevation":
-            return np.lexsort((station, satellite, highest))
-        until_s = self._lost_at_s(t_s, satellite, station, keys)
-        if self.rule == "fewest-switches":
-            return np.lexsort((station, satellite, highest, -until_s, ~linked))
-        return np.lexsort((station, satellite, highest, -until_s))
-
-    def _slot_begins(self, t_s: float) -> bool:
-        into_s = (t_s - self.phase_s) % self.slot_s
-        return into_s < self.step_s - 1e-9
-
-    @property
-    def slot_phase_s_(self) -> float:
-        return self.phase_s
-
-    def _lost_at_s(
-        self, t_s: float, satellite: np.ndarray, station: np.ndarray, keys: np.ndarray
-    ) -> np.ndarray:
-        """When each pair's pass ends, at most 30 minutes ahead; looked up once if that is less."""
-        known, own = self._until_s, keys.tolist()
-        self._until_s = {key: known[key] for key in own if key in known and t_s < known[key][1]}
-        new = [index for index, key in enumerate(own) if key not in self._until_s]
-        if new:
-            ahead_s = t_s + _LOOK_AHEAD_S
-            satellite_km = self.ephemeris.satellites_km(ahead_s)
-            station_km, up = self.ephemeris.stations_km(ahead_s)
-            for index in new:
-                site, node = int(station[index] - self.first_station), int(satellite[index])
-                line = station_km[site], satellite_km[node]
-                reach_km = min(self.limits.reach_km[node], self.limits.reach_km[station[index]])
-                lost = elevation_deg(line[0], up[site], line[1]) < self.mask_deg[site]
-                lost |= range_km(*line) > reach_km
-                until_s = float(ahead_s[np.argmax(lost)] if lost.any() else ahead_s[-1])
-                good_until_s = until_s if lost.any() else t_s + _LOOK_AGAIN_S
-                self._until_s[own[index]] = until_s, good_until_s
-        return np.array([self._until_s[key][0] for key in own])
-
 
 def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """All scalar products ``(n, m)``: sums, not @, whose last bit depends on the machine."""
-    return (
-        a[:, None, 0] * b[None, :, 0]
-        + a[:, None, 1] * b[None, :, 1]
-        + a[:, None, 2] * b[None, :, 2]
-    )
-
-
-def _own(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1] + a[:, 2] * b[:, 2]
+    total = a[:, 0, None] * b[:, 0]
+    total += a[:, 1, None] * b[:, 1]
+    total += a[:, 2, None] * b[:, 2]
+    return total
 
 
 def _look_up(keys: np.ndarray, held_keys: np.ndarray, ports: np.ndarray) -> np.ndarray:
-    """The ports of those of ``keys`` that are held, -1 for the others, ``(n, 2)``."""
+    """The ports of those of ``keys`` that are held, -1 for the others, ``(n, 2)``; both rise."""
     found = np.full((len(keys), 2), -1, dtype=np.int64)
     if len(held_keys):
-        order = np.argsort(held_keys)
-        where = np.minimum(np.searchsorted(held_keys[order], keys), len(order) - 1)
-        match = held_keys[order][where] == keys
-        found[match] = ports[order][where[match]]
+        where = np.minimum(np.searchsorted(held_keys, keys), len(held_keys) - 1)
+        match = held_keys[where] == keys
+        found[match] = ports[where[match]]
     return found

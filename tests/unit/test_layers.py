@@ -19,8 +19,9 @@ PURE = {
     for name in (
         *("errors", "units", "fields", "terminals", "sections", "network", "scenario"),
         *("scenario_checks", "frames", "ephemeris", "sky", "visibility", "budget", "causes"),
-        *("limits", "lasers", "ground", "weather", "pointing", "acquiring", "panel", "modems"),
+        *("limits", "lasers", "ground", "remaining", "weather", "pointing", "acquiring", "panel"),
         *(
+            "modems",
             "energy",
             "outages",
             "fades",
