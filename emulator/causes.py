@@ -26,6 +26,12 @@ class Cause(IntEnum):
     SWITCHING = 17
     NOT_CHOSEN = 18
     END = 19
+    FAULT = 20
+
+    @property
+    def word(self) -> str:
+        """The name that files and tables have for it: ``below-mask``."""
+        return self.name.lower().replace("_", "-")
 
 
 PASSING = (Cause.SUN, Cause.CLOUD, Cause.MARGIN)
@@ -52,4 +58,5 @@ TEXT = {
     Cause.SWITCHING: "dark between two peers",
     Cause.NOT_CHOSEN: "not chosen",
     Cause.END: "the end of the plan",
+    Cause.FAULT: "an event of the scenario",
 }

@@ -1,10 +1,15 @@
 """The scenario's events laid over the plan: links and satellites that fail and return. Pure."""
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
+from emulator.causes import Cause
+from emulator.linkplan import LinkPlan
 from emulator.network import Network
+from emulator.outages import OUTAGE
+from emulator.panel import pair_key
 from emulator.scenario import Scenario
 from emulator.sections import Event
 
@@ -53,3 +58,29 @@ class Faults:
         overlaid = state.copy()
         overlaid[out] = dark[out]
         return overlaid
+
+    def outages(self, contacts: np.ndarray, step_s: float) -> np.ndarray:
+        """Return when ``contacts`` (dtype CONTACT) are broken, dtype OUTAGE."""
+        ends = self.network.port_node[contacts["a"]], self.network.port_node[contacts["b"]]
+        keys, since = pair_key(*ends), np.full(len(contacts), -1)
+        found = []
+        # Rounding may leave a quotient on the wrong side of a whole number.
+        near = {ceil(event.at_s / step_s) + each for event in self.events for each in (-1, 0, 1)}
+        for step in (*sorted(near), None):
+            links, nodes = self.broken(step * step_s) if step is not None else (set(), set())
+            cut = np.array([pair_key(*pair) for pair in links], dtype=np.int64)
+            hit = np.isin(keys, cut) | np.isin(ends, list(nodes)).any(axis=0)
+            for row in np.flatnonzero((since >= 0) & ~hit).tolist():
+                start, end = int(contacts["start"][row]), int(contacts["end"][row])
+                first, last = max(int(since[row]), start), end if step is None else min(step, end)
+                if first < last:
+                    found.append((ends[0][row], ends[1][row], first, last, Cause.FAULT))
+            since = np.where(hit, np.where(since >= 0, since, step or 0), -1)
+        return np.array(found, dtype=OUTAGE)
+
+
+def all_outages(plan: LinkPlan) -> np.ndarray:
+    """Return all outages of a plan, those by its faults among them, dtype OUTAGE, by start."""
+    faults = Faults.of(plan.scenario, plan.network).outages(plan.contacts, plan.step_s)
+    both = np.concatenate((plan.timeline.outages, faults))
+    return np.sort(both, order=["start", "a", "b"])

@@ -1,5 +1,7 @@
 """Which pairs were dark, from when to when, and why: intervals, written as causes change."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from emulator.causes import Cause
@@ -45,3 +47,28 @@ class OutageLog:
         """End everything and return all outages, dtype :data:`OUTAGE`, by start and nodes."""
         self.note(steps, np.zeros(len(self.pairs), dtype=np.uint8), {})
         return np.sort(np.array(self.found, dtype=OUTAGE), order=["start", "a", "b"])
+
+
+class Lost(NamedTuple):
+    """What one cause took: contacts that it ended, outages, and the time that these lasted."""
+
+    cause: Cause
+    contacts: int
+    outages: int
+    dark_s: float
+
+
+def lost(contacts: np.ndarray, outages: np.ndarray, step_s: float) -> list[Lost]:
+    """Return what was lost by each cause, the longest first. dtypes CONTACT and :data:`OUTAGE`.
+
+    The times of all pairs are added up. The end of the plan is no loss.
+    """
+    ended = np.bincount(contacts["ended"], minlength=len(Cause))
+    times = np.bincount(outages["cause"], minlength=len(Cause))
+    steps = np.bincount(outages["cause"], outages["end"] - outages["start"], minlength=len(Cause))
+    found = [
+        Lost(cause, int(ended[cause]), int(times[cause]), float(steps[cause]) * step_s)
+        for cause in Cause
+        if cause is not Cause.END and (ended[cause] or times[cause])
+    ]
+    return sorted(found, key=lambda each: (-each.dark_s, -each.contacts, each.cause))
