@@ -7,6 +7,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
+from itertools import combinations, product
 from typing import Any
 
 from emulator.errors import Problem
@@ -90,6 +91,10 @@ def cross_checks(known: dict[str, Any], file: str) -> Iterator[Problem]:
     if "constellation" in known:
         listed = None if unread else satellites
         yield from _isl_checks(known.get("isl", ()), constellations, listed, file)
+        if "terminals" in known:
+            yield from _isl_terminal_checks(known, constellations, file)
+    if complete and "terminals" in known:
+        yield from _ground_terminal_checks(constellations, stations, known["terminals"], file)
     if complete:
         yield from _workload_checks(known, satellites, nodes, file)
         yield from _event_checks(known, satellites, nodes, file)
@@ -159,6 +164,11 @@ def _isl_checks(isls: Any, constellations: Any, satellites: Any, file: str) -> I
         yield from unknown(
             isl.constellations, by_name, f"{key}.constellations", "constellation", file
         )
+        yield from unknown(isl.to, by_name, f"{key}.to", "constellation", file)
+        if isl.to and isl.pattern != "nearest":
+            remedy = 'Leave it out, or choose pattern = "nearest"'
+            reason = f"does not fit pattern {isl.pattern!r}"
+            yield Problem(file, f"{key}.to", repr(isl.to), reason, remedy)
         if isl.pattern == "pairs" or isl.pairs:
             yield from _pair_checks(isl, key, satellites, file)
             named = {name for pair in isl.pairs for name in pair}
@@ -168,12 +178,73 @@ def _isl_checks(isls: Any, constellations: Any, satellites: Any, file: str) -> I
         if isl.pattern == "grid" and any(each.walker is None for each in chosen):
             remedy = "Use grid with Walker constellations; ring, nearest or visible with elements"
             yield Problem(file, f"{key}.pattern", "'grid'", "needs planes and slots", remedy)
-        for each in chosen:
+        asked = [by_name[n] for n in isl.to if n in by_name]
+        for where, each in [("constellations", e) for e in chosen] + [("to", e) for e in asked]:
             if each.isl is None or each.isl.count == 0:
                 remedy = 'Add isl = { kind = "…", count = 2 } to the constellation'
                 yield Problem(
-                    file, f"{key}.constellations", repr(each.name), "has no laser terminals", remedy
+                    file, f"{key}.{where}", repr(each.name), "has no laser terminals", remedy
                 )
+
+
+def _isl_terminal_checks(known: Any, constellations: Any, file: str) -> Iterator[Problem]:
+    """Of each ``[[isl]]``: constellations whose lasers can never link, but are to."""
+    carried = {each.name: each.isl.kind for each in constellations if each.isl}
+    owner = {name: each.name for each in constellations for name in each.node_names()}
+    for index, isl in enumerate(known.get("isl", ())):
+        own = list(isl.constellations or (each.name for each in constellations))
+        if isl.pattern == "pairs":
+            key, asked = "pairs", [(owner.get(a), owner.get(b)) for a, b in isl.pairs]
+        elif isl.to:
+            key, asked = "to", list(product(own, isl.to))
+        elif isl.pattern in ("nearest", "visible"):
+            key, asked = "constellations", list(combinations(own, 2))
+        else:
+            continue
+        for a, b in dict.fromkeys(asked):
+            kinds = carried.get(a), carried.get(b)
+            if not _may_understand(*kinds, known["terminals"]):
+                reason = f"are to link, but {_never(*kinds, known['terminals'])}"
+                remedy = f"Give both one kind, or leave one of them out of this [[isl]]; {_REASONS}"
+                yield Problem(file, f"isl[{index}].{key}", f"{a!r}, {b!r}", reason, remedy)
+
+
+def _ground_terminal_checks(
+    constellations: Any, stations: Any, terminals: Any, file: str
+) -> Iterator[Problem]:
+    """Antennas and satellites' ground terminals that nobody on the other side understands.
+
+    Some may find no partner in one part of a scenario, as light and radio stand side by side.
+    """
+    up = {f"constellation[{i}].gsl": each.gsl for i, each in enumerate(constellations)}
+    down = {f"ground.station[{i}].antennas": each.antennas for i, each in enumerate(stations)}
+    for own, others in ((up, down), (down, up)):
+        kinds = sorted({fit.kind for fit in others.values() if fit and fit.count})
+        for key, fit in own.items():
+            if not (fit and fit.count and kinds):
+                continue
+            if not any(_may_understand(fit.kind, kind, terminals) for kind in kinds):
+                reason = f"can link with no one: {_never(fit.kind, kinds[0], terminals)}"
+                remedy = f"Give both sides one kind; {_REASONS}"
+                yield Problem(file, f"{key}.kind", repr(fit.kind), reason, remedy)
+
+
+_REASONS = "light and radio never fit, nor wavelengths more than 100 nm apart"
+
+
+def _may_understand(a: str | None, b: str | None, terminals: Any) -> bool:
+    """Whether terminals of two kinds can link; kinds that are unknown are told elsewhere."""
+    return not (a in terminals and b in terminals) or terminals[a].understands(terminals[b])
+
+
+def _never(a: str, b: str, terminals: Any) -> str:
+    words = [f"{kind!r} ({_sends(terminals[kind])})" for kind in (a, b)]
+    return f"{' and '.join(words)} never understand each other"
+
+
+def _sends(terminal: Any) -> str:
+    optical, radio = terminal.optical, terminal.radio
+    return f"light of {optical.wavelength_nm:g} nm" if optical else f"{radio.frequency_ghz:g} GHz"
 
 
 def _pair_checks(isl: Any, key: str, satellites: Any, file: str) -> Iterator[Problem]:

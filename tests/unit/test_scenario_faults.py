@@ -291,3 +291,126 @@ def test_too_many_steps(three_body_table: dict) -> None:
 def test_what_is_no_table_is_refused(table: Any) -> None:
     [problem] = problems(table)
     assert problem.reason == "holds no tables"
+
+
+INFRARED = {"optical": {"tx_power_w": 1.0, "aperture_m": 0.1, "photons_per_bit": 100.0}}
+YAG = {"optical": {**INFRARED["optical"], "wavelength_nm": 1064.0}}
+KA_BAND = {"frequency_ghz": 20.0, "symbol_rate_mbaud": 100.0, "eirp_dbw": 40.0}
+KA_BAND = {"radio": {**KA_BAND, "g_over_t_db_k": 20.0}}
+NEVER = "never understand each other"
+
+
+def two_shells(a: dict, b: dict, isl: dict, **sections: Any) -> dict:
+    """Two shells whose lasers are of kinds ``a`` and ``b``."""
+    figures = {"rate_gbps": 10.0, "max_range_km": 9000.0}
+    return {
+        "scenario": {"name": "toy", "start": datetime(2026, 8, 22, tzinfo=UTC), "duration_s": 9.0},
+        "terminals": {"first": figures | a, "second": figures | b},
+        "constellation": [
+            SHELL | {"isl": {"kind": "first", "count": 2}},
+            SHELL | {"name": "other", "isl": {"kind": "second", "count": 2}, "raan_start_deg": 9.0},
+        ],
+        "isl": [isl],
+        **sections,
+    }
+
+
+ACROSS = [
+    pytest.param({"pattern": "visible"}, "constellations", id="visible"),
+    pytest.param({"pattern": "nearest", "k": 2}, "constellations", id="nearest"),
+    pytest.param(
+        {"pattern": "nearest", "constellations": ["shell"], "to": ["other"]}, "to", id="nearest to"
+    ),
+    pytest.param(
+        {"pattern": "pairs", "pairs": [["shell-01-01", "other-01-01"]]}, "pairs", id="pairs"
+    ),
+]
+WITHIN = [
+    {"pattern": "ring"},
+    {"pattern": "grid"},
+    {"pattern": "visible", "constellations": ["other"]},
+    {"pattern": "pairs", "pairs": [["other-01-01", "other-01-02"]]},
+]
+MISFITS = [(INFRARED, KA_BAND), (KA_BAND, INFRARED), (INFRARED, YAG)]
+
+
+@pytest.mark.parametrize(("isl", "key"), ACROSS)
+@pytest.mark.parametrize(("a", "b"), MISFITS)
+def test_lasers_that_never_understand_each_other(a: dict, b: dict, isl: dict, key: str) -> None:
+    [problem] = problems(two_shells(a, b, isl))
+    assert problem.key == f"isl[0].{key}"
+    assert problem.value == "'shell', 'other'"
+    assert NEVER in problem.reason
+    assert "100 nm" in problem.remedy
+    for kind in ("'first'", "'second'"):
+        assert kind in problem.reason
+
+
+@pytest.mark.parametrize("isl", WITHIN)
+@pytest.mark.parametrize(("a", "b"), MISFITS)
+def test_misfits_that_are_not_to_link_are_fine(a: dict, b: dict, isl: dict) -> None:
+    Scenario.from_table(two_shells(a, b, isl))
+
+
+@pytest.mark.parametrize(("isl", "key"), ACROSS)
+def test_ideal_lasers_and_near_wavelengths_fit(isl: dict, key: str) -> None:
+    near = {"optical": {**INFRARED["optical"], "wavelength_nm": 1450.0}}
+    for a, b in ((INFRARED, {}), ({}, KA_BAND), (INFRARED, near), (KA_BAND, KA_BAND)):
+        Scenario.from_table(two_shells(a, b, isl))
+
+
+def with_ground(up: list[str], down: list[str], **kinds: dict) -> dict:
+    """Shells with ground terminals of the kinds ``up`` and stations with antennas of ``down``."""
+    figures = {"rate_gbps": 1.0, "max_range_km": 9000.0}
+    table = two_shells({}, {}, {"pattern": "ring"})
+    table["terminals"] |= {name: figures | kind for name, kind in kinds.items()}
+    for shell, kind in zip(table["constellation"], up, strict=False):
+        shell["gsl"] = {"kind": kind, "count": 1}
+    station = {"latitude_deg": 0.0, "longitude_deg": 0.0}
+    table["ground"] = {
+        "station": [
+            {**station, "name": f"site-{n}", "antennas": {"kind": kind, "count": 1}}
+            for n, kind in enumerate(down)
+        ]
+    }
+    return table
+
+
+def test_antennas_that_no_satellite_understands() -> None:
+    kinds = {"dish": KA_BAND, "lens": INFRARED, "green": YAG}
+    [problem, *rest] = problems(with_ground(["dish", "dish"], ["dish", "lens"], **kinds))
+    assert not rest
+    assert problem.key == "ground.station[1].antennas.kind"
+    assert problem.value == "'lens'"
+    assert "no one" in problem.reason
+    assert "1550 nm" in problem.reason
+    assert "20 GHz" in problem.reason
+    [problem] = problems(with_ground(["dish", "green"], ["dish"], **kinds))
+    assert problem.key == "constellation[1].gsl.kind"
+    assert NEVER in problem.reason
+    both = {each.key for each in problems(with_ground(["lens"], ["green"], **kinds))}
+    assert both == {"constellation[0].gsl.kind", "ground.station[0].antennas.kind"}
+
+
+def test_light_and_radio_may_stand_side_by_side() -> None:
+    kinds = {"dish": KA_BAND, "lens": INFRARED, "ideal": {}}
+    Scenario.from_table(with_ground(["dish", "lens"], ["lens", "dish"], **kinds))
+    Scenario.from_table(with_ground(["ideal"], ["lens", "dish"], **kinds))
+    Scenario.from_table(with_ground(["lens"], ["ideal"], **kinds))
+    Scenario.from_table(with_ground(["lens"], [], **kinds))
+    Scenario.from_table(with_ground([], ["lens"], **kinds))
+
+
+def test_to_is_for_nearest_and_names_constellations_with_lasers() -> None:
+    isl = {"pattern": "nearest", "constellations": ["shell"], "to": ["othr"]}
+    [problem] = problems(two_shells({}, {}, isl))
+    assert (problem.key, problem.value) == ("isl[0].to", "'othr'")
+    assert "Did you mean 'other'" in problem.remedy
+    [problem] = problems(two_shells({}, {}, {"pattern": "ring", "to": ["other"]}))
+    assert problem.key == "isl[0].to"
+    assert "does not fit pattern 'ring'" in problem.reason
+    table = two_shells({}, {}, isl | {"to": ["other"]})
+    del table["constellation"][1]["isl"]
+    [problem] = problems(table)
+    assert (problem.key, problem.value) == ("isl[0].to", "'other'")
+    assert "no laser terminals" in problem.reason
