@@ -145,7 +145,7 @@ class Budgets:
         found = {}
         for tx, rx in np.argwhere(self._wanders).tolist():
             beta_a, beta_b, *jitter_hz = _jitter(self.kinds[tx], self.kinds[rx])
-            least = min(beta_a, beta_b)
+            least = min(beta_a, beta_b, _STEADY_BETA)
             margin_db = np.exp(_DEPTHS) / least * optics.DB_PER_NEPER
             share = fading.combined_fade_probability(beta_a, beta_b, margin_db)
             rate_hz = fading.combined_fade_rate_hz(beta_a, beta_b, margin_db, *jitter_hz)
@@ -165,6 +165,10 @@ class Budgets:
         pair = np.asarray(sender, dtype=np.int64) * len(self.kinds) + receiver
         present = np.flatnonzero(np.bincount(pair)).tolist()
         return [(*divmod(each, len(self.kinds)), np.flatnonzero(pair == each)) for each in present]
+
+
+_STEADY_BETA = 1e12
+"""What fading counts as no jitter."""
 
 
 def fade_chances(
