@@ -59,7 +59,8 @@ class Planner:
         self.ground = GroundSegment(scenario, network, ephemeris, self.limits["gsl"], self.skyward)
         spare = np.zeros(network.size, dtype=np.int64)
         if scenario.ground.handover == "make-before-break":
-            spare[network.stations] = 1
+            # Who has one antenna only cannot spare it.
+            spare[network.stations] = self.limits["gsl"].count[network.stations] > 1
         gap_steps = max(1, int(np.ceil(scenario.ground.gap_s / run.step_s - 1e-9)))
         self.panels = {
             "isl": Panel(network, self.limits["isl"], durations),

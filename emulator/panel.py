@@ -257,11 +257,16 @@ class Panel:
     def _pick(self, sky: Sky, near: int, far: int, wish: int) -> int:
         first = int(self.first[near])
         ports = first + np.flatnonzero(self.free[first : first + int(self.capacity[near])])
-        if self.limits.has_fields:
-            ends = np.full(len(ports), near), np.full(len(ports), far)
-            port = int(ports[np.argmin(self.limits.off_axis_deg(sky, *ends, ports))])
+        if wish >= 0 and first + wish in ports and not self.limits.has_fields:
+            port = first + wish
         else:
-            port = first + wish if wish >= 0 and first + wish in ports else int(ports[0])
+            # The one that looks there best; of several such the one that may shine first.
+            dark = self.dark_since[ports]
+            order = [np.where(dark < 0, 0, np.maximum(dark + self.dark_steps - sky.step, 0))]
+            if self.limits.has_fields:
+                ends = np.full(len(ports), near), np.full(len(ports), far)
+                order.append(self.limits.off_axis_deg(sky, *ends, ports))
+            port = int(ports[np.lexsort(order)[0]])
         self.free[port] = False
         return port
 

@@ -208,7 +208,8 @@ class Ground(Section):
     slot_phase_s: NotNegative = 0.0
     """When the first slot begins, seconds after the start."""
     handover: Literal["break-before-make", "make-before-break"] = "break-before-make"
-    """``make-before-break`` keeps one antenna of each station free for the satellite to come."""
+    """``make-before-break`` keeps one antenna of each station that has several free for the
+    satellite to come, and points it before the pass of the old one ends."""
     gap_s: Annotated[float, Field(ge=0, le=60)] = 0.0
     """How long an antenna that changes satellites is dark: rounded up to steps, at least one."""
     station: tuple[Station, ...] = ()
