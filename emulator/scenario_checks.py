@@ -95,6 +95,7 @@ def cross_checks(known: dict[str, Any], file: str) -> Iterator[Problem]:
             yield from _isl_terminal_checks(known, constellations, file)
     if complete and "terminals" in known:
         yield from _ground_terminal_checks(constellations, stations, known["terminals"], file)
+        yield from _climate_checks(constellations, stations, known["terminals"], file)
     if complete:
         yield from _workload_checks(known, satellites, nodes, file)
         yield from _event_checks(known, satellites, nodes, file)
@@ -227,6 +228,40 @@ def _ground_terminal_checks(
                 reason = f"can link with no one: {_never(fit.kind, kinds[0], terminals)}"
                 remedy = f"Give both sides one kind; {_REASONS}"
                 yield Problem(file, f"{key}.kind", repr(fit.kind), reason, remedy)
+
+
+def _climate_checks(
+    constellations: Any, stations: Any, terminals: Any, file: str
+) -> Iterator[Problem]:
+    """Radios that send through weather at frequencies that its models were not made for."""
+    above = {each.gsl.kind for each in constellations if each.gsl and each.gsl.count}
+    for climate_key, model, low_ghz, high_ghz in _MODELS_GHZ:
+        blamed: dict[str, str] = {}
+        for station in stations:
+            below, antennas = station.antennas.kind, station.antennas.count
+            if antennas and getattr(station.climate, climate_key) > 0:
+                heard = [k for k in above if _radios(k, below, terminals)]
+                blamed.update(dict.fromkeys([*heard, *([below] if heard else [])], station.name))
+        for kind, name in sorted(blamed.items()):
+            ghz = terminals[kind].radio.frequency_ghz
+            if not low_ghz <= ghz <= high_ghz:
+                key, reason = f"terminals.{kind}.radio.frequency_ghz", f"is outside {model}"
+                reason += f", {low_ghz:g} to {high_ghz:g} GHz, which {name!r} asks for"
+                remedy = f"Choose another frequency or set {climate_key} of its climate to 0"
+                yield Problem(file, key, f"{ghz:g}", reason, remedy)
+
+
+_MODELS_GHZ = (
+    ("rain_mm_h", "the ITU's model of rain on a path (P.618)", 1.0, 55.0),
+    ("wet_refractivity", "the ITU's model of scintillation (P.618)", 4.0, 55.0),
+)
+"""Key of a climate, what it switches on, and the frequencies that this holds for."""
+
+
+def _radios(a: str, b: str, terminals: Any) -> bool:
+    """Whether two kinds are radios that link with each other."""
+    known = a in terminals and b in terminals and terminals[a].radio and terminals[b].radio
+    return bool(known and terminals[a].understands(terminals[b]))
 
 
 _REASONS = "light and radio never fit, nor wavelengths more than 100 nm apart"

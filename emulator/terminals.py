@@ -190,8 +190,15 @@ class Fit(Section):
     nadir for radios of satellites, zenith on the ground."""
 
 
+WEATHER_STEP_S = 60.0
+"""How long the weather of a site stays as it is."""
+
+
 class Climate(Section):
-    """``climate`` of a station: what stands between it and the sky."""
+    """``climate`` of a station: what stands between it and the sky.
+
+    Who moves takes it along. Rain and gas thin out with the altitude of the moment, clouds do not.
+    """
 
     rain_mm_h: Annotated[float, Field(ge=0, le=250)] = 0.0
     """Rain rate exceeded 0.01 % of an average year (ITU-R P.837). 0: it never rains."""
@@ -206,9 +213,20 @@ class Climate(Section):
     wet_refractivity: Annotated[float, Field(ge=0, le=200)] = 0.0
     """N_wet for scintillation (ITU-R P.453), N-units. 0: none."""
     vapour_g_m3: Annotated[float, Field(ge=0, le=50)] = 7.5
-    """Water vapour density at the ground (ITU-R P.835: 7.5)."""
+    """Water vapour density at sea level (ITU-R P.835: 7.5); every 2 km up divide it by e."""
     zenith_transmission: SomeShare = 0.9
     """Of the clear atmosphere at the laser's wavelength."""
+
+    @model_validator(mode="after")
+    def _spells_last(self) -> "Climate":
+        clear_share = 1 - self.cloudy_share
+        if clear_share and self.cloud_spell_h * 3600 < WEATHER_STEP_S / clear_share:
+            least_h = WEATHER_STEP_S / clear_share / 3600
+            raise ValueError(
+                f"cloud_spell_h must be at least {least_h:.3g} where cloudy_share is "
+                f"{self.cloudy_share:g}: weather changes once a minute"
+            )
+        return self
 
 
 @cache

@@ -18,7 +18,7 @@ from emulator.network import Network
 from emulator.physics import gas, rain, turbulence
 from emulator.physics.weather import Weather, rain_exceedance_percent
 from emulator.scenario import Scenario
-from emulator.terminals import Optical, Radio
+from emulator.terminals import WEATHER_STEP_S, Optical, Radio
 
 _ALLOWANCE_PERCENT = 1.0
 """Share of time in which scintillation, too quick for a plan, is worse than what is allowed for."""
@@ -64,6 +64,7 @@ class Skyward:
             climate["cloudy_share"],
             climate["cloud_spell_h"] * 3600,
             self._run.duration_s,
+            step_s=WEATHER_STEP_S,
         )
 
     def clouded(
@@ -94,6 +95,8 @@ class Skyward:
             above, below = (self.kinds[kind] for kind in divmod(each, len(self.kinds)))
             mine = np.flatnonzero(pair == each)
             path = station[mine], elevation_deg[mine]
+            if not below.understands(above):
+                continue
             if above.radio and below.radio:
                 dish_m = below.radio.antenna_m
                 lost_db[0, mine] = self._radio_db(t_s, above.radio, dish_m, *path)
