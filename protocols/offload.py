@@ -14,7 +14,7 @@ ground; its parts come from one timeline and sum to it exactly.
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -31,6 +31,7 @@ from protocols.static import next_hops, walk
 
 _RETRY_S = 0.1
 _SETTLE_S = 0.01
+_MOST_OF_IT = 0.998
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +70,23 @@ class Timeline:
         }
 
 
-def rests_s(begin_s: float, work_s: float, off: Sequence[tuple[float, float]]) -> float:
-    """Return how long ``work_s`` seconds of computing, begun at ``begin_s``, stand still.
+def pauses(
+    begin_s: float, work_s: float, off: Iterable[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Return when ``work_s`` seconds of computing, begun at ``begin_s``, stand still: (from, to).
 
-    ``off``: the spans (from, to) in which the computer is off, in order and apart.
+    ``off``: the spans in which the computer is off, in order and apart.
     """
-    now_s, left_s, total_s = begin_s, work_s, 0.0
+    now_s, left_s, found = begin_s, work_s, []
     for start_s, end_s in off:
         if end_s <= now_s:
             continue
         if start_s >= now_s + left_s:
             break
         left_s -= max(0.0, start_s - now_s)
-        total_s += end_s - max(start_s, now_s)
+        found.append((max(start_s, now_s), end_s))
         now_s = end_s
-    return total_s
+    return found
 
 
 class Offload:
@@ -238,6 +241,8 @@ class _Attempt:
 
     async def sleep_until(self, t_s: float) -> None:
         """Sleep until ``t_s`` of the scenario."""
+        # A poll may last a thousandth longer than it was told, up to 0.1 s (Linux, fs/select.c).
+        await asyncio.sleep(_MOST_OF_IT * max(0.0, t_s - self.now_s()))
         await asyncio.sleep(max(0.0, t_s - self.now_s()))
 
     def note(self, event: str, **what: object) -> None:
@@ -279,17 +284,19 @@ class _Attempt:
 
     async def compute(self, duration_s: float, timeline: Timeline) -> None:
         """Let the computing time pass."""
-        await asyncio.sleep(duration_s)
+        await self.sleep_until(self.now_s() + duration_s)
         timeline.compute += duration_s
 
     async def compute_on_board(self, name: str, timeline: Timeline) -> None:
         """Let the source's computing time pass, longer where its computer is off meanwhile."""
-        work = self.work
-        off = work.computer_off(work.source)
-        if off_s := rests_s(self.now_s(), work.onboard_s, off):
-            node = self.name(work.source)
-            self.note("throttled", strategy=name, node=node, off_s=round(off_s, 6))
-        await self.compute(work.onboard_s + off_s, timeline)
+        work, begun_s, rests_s = self.work, self.now_s(), 0.0
+        for from_s, to_s in pauses(begun_s, work.onboard_s, work.computer_off(work.source)):
+            await self.sleep_until(from_s)
+            self.note("throttled", strategy=name, node=self.name(work.source), until_s=to_s)
+            rests_s += to_s - from_s
+        took_s = work.onboard_s + rests_s
+        await self.sleep_until(begun_s + took_s)
+        timeline.compute += took_s
 
     async def down_from(self, satellite: int, name: str, size: int, timeline: Timeline) -> int:
         """Wait for the satellite's next contact and its turn, send down, return the station."""

@@ -11,7 +11,7 @@ from emulator.bench.transfer import path_between
 from emulator.clock import ManualClock
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
-from protocols.offload import Offload, Timeline, _Attempt, rests_s
+from protocols.offload import Offload, Timeline, _Attempt, pauses
 from tests.unit.toys import walker_table
 
 A_MICROSECOND_S = 1e-6
@@ -19,35 +19,37 @@ OFF = [(10.0, 20.0), (25.0, 26.0), (100.0, 1000.0)]
 
 
 @pytest.mark.parametrize(
-    ("begin_s", "work_s", "rest_s"),
+    ("begin_s", "work_s", "rests"),
     [
-        (0.0, 9.0, 0.0),  # done before
-        (0.0, 10.0, 0.0),  # done at the very moment
-        (5.0, 6.0, 10.0),  # in the middle of it
-        (5.0, 10.5, 11.0),  # and the second one
-        (12.0, 1.0, 8.0),  # begun while it is off
-        (20.0, 5.0, 0.0),  # begun as it comes on again
-        (25.5, 1.0, 0.5),
-        (0.0, 100.0, 911.0),
-        (2000.0, 1e6, 0.0),
+        (0.0, 9.0, []),  # done before
+        (0.0, 10.0, []),  # done at the very moment
+        (5.0, 6.0, OFF[:1]),
+        (5.0, 10.5, OFF[:2]),  # 5 s, then 5 of the 5.5 left, and the rest after the second
+        (12.0, 1.0, [(12.0, 20.0)]),  # begun while it is off
+        (20.0, 5.0, []),  # begun as it comes on again
+        (25.5, 1.0, [(25.5, 26.0)]),
+        (0.0, 100.0, OFF),
+        (2000.0, 1e6, []),
     ],
 )
 def test_computing_stands_still_while_the_computer_is_off(
-    begin_s: float, work_s: float, rest_s: float
+    begin_s: float, work_s: float, rests: list[tuple[float, float]]
 ) -> None:
-    assert rests_s(begin_s, work_s, OFF) == rest_s
-    assert rests_s(begin_s, work_s, []) == 0.0
+    assert pauses(begin_s, work_s, OFF) == rests
+    assert pauses(begin_s, work_s, []) == []
 
 
 @given(st.integers(0, 300), st.integers(1, 300), st.lists(st.integers(0, 300), unique=True))
 def test_computing_counted_second_by_second(begin: int, work: int, edges: list[int]) -> None:
     edges = sorted(edges[: len(edges) // 2 * 2])
     off = list(zip(edges[::2], edges[1::2], strict=True))
-    done, rested, now = 0, 0, begin
-    while done < work:
-        asleep = any(start <= now < end for start, end in off)
-        done, rested, now = done + (not asleep), rested + asleep, now + 1
-    assert rests_s(begin, work, off) == rested
+    left, asleep, now = work, [], begin
+    while left:
+        rests = any(start <= now < end for start, end in off)
+        asleep += [now] * rests
+        left, now = left - (not rests), now + 1
+    found = pauses(begin, work, off)
+    assert [second for start, end in found for second in range(int(start), end)] == asleep
 
 
 def offload(plan: LinkPlan, **changes: Any) -> Offload:
@@ -83,7 +85,7 @@ def test_the_pause_is_told_and_counted_as_computing(floor: float) -> None:
     attempt = _Attempt(work, {}, ManualClock(), 0.0, records.append)
     asyncio.run(attempt.compute_on_board("onboard", timeline))
     told = {"event": "throttled", "t_s": 0.0, "strategy": "onboard", "node": "sat-01-01"}
-    assert records == ([told | {"off_s": 0.03}] if floor else [])
+    assert records == ([told | {"until_s": 0.03}] if floor else [])
     off_s = 0.03 if floor else 0.0
     assert timeline.compute == pytest.approx(work.onboard_s + off_s, abs=A_MICROSECOND_S)
     latency_s = timeline.compute + 0.5
