@@ -149,13 +149,13 @@ class _Explanation:
         planner, sky = self.plan.planner, self._sky()
         if any(not self._limits().count[each.index] for each in (self.a, self.b)):
             return Cause.NO_TERMINAL
-        attenuation_db: np.ndarray | float = 0.0
+        free = np.array([[-1, -1]])
         if self.medium == "gsl":
             if self._elevation_deg() < self._station().min_elevation_deg:
                 return Cause.BELOW_MASK
-            attenuation_db = planner.ground.attenuation_db(sky, *nodes)
-        free = np.array([-1])
-        [cause] = self._limits().causes(sky, *nodes, free, free, attenuation_db)
+            [cause] = planner.ground.causes(sky, *nodes, free)
+        else:
+            [cause] = self._limits().causes(sky, *nodes, *free.T)
         if cause:
             return Cause(int(cause))
         if self.medium == "isl" and not self._asked_for():

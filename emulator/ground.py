@@ -89,7 +89,8 @@ class GroundSegment:
         satellite, station, height_deg = self.above_mask(sky)
         keys = pair_key(satellite, station)
         ports = _look_up(keys, pair_key(held[:, 0], held[:, 1]), held[:, 2:])
-        cause = self._causes(sky, satellite, station, height_deg, ports)
+        self._air_db = sky.t_s, keys, self.attenuation_db(sky, satellite, station)
+        cause = self.causes(sky, satellite, station, ports)
         linked = ports[:, 0] >= 0
         order = [station, satellite, -np.round(height_deg, 9)]
         soon = np.zeros(len(keys), dtype=bool)
@@ -100,7 +101,7 @@ class GroundSegment:
                 order += [~linked, -until_s]
             elif self.rule == "fewest-switches":
                 order += [-until_s, ~linked]
-        if self._decides(sky):
+        if not sky.step or slot_begins(sky.t_s, self.step_s, self.slot_s, self.phase_s):
             self._may_choose[:] = False
         else:
             order += [~linked]
@@ -108,14 +109,6 @@ class GroundSegment:
         best = np.lexsort((*order, soon))
         rows = np.column_stack((satellite, station, np.full((len(keys), 2), -1)))
         return Wanted(rows[best].astype(np.int32), cause[best])
-
-    def _decides(self, sky: Sky) -> bool:
-        """Whether all is chosen anew at this step: always, but within slots."""
-        if not self.slot_s or not sky.step:
-            return True
-        since_s = np.array([sky.t_s - self.step_s, sky.t_s]) - self.phase_s
-        before, now = np.floor(since_s / self.slot_s + 1e-9)
-        return bool(now > before)
 
     def _hold(
         self,
@@ -126,25 +119,20 @@ class GroundSegment:
         held: np.ndarray,
     ) -> None:
         """Forbid what begins within a slot, but where a station has lost a satellite in it."""
-        site, stations = station - self.first_station, len(self.stations)
-        had = np.bincount(held[:, 1] - self.first_station, minlength=stations)
+        site, stations = self._site(station), len(self.stations)
+        had = np.bincount(self._site(held[:, 1]), minlength=stations)
         self._may_choose |= had > np.bincount(site[linked & stays], minlength=stations)
         cause[~linked & (cause == 0) & ~self._may_choose[site]] = Cause.NOT_CHOSEN
 
-    def _causes(
-        self,
-        sky: Sky,
-        satellite: np.ndarray,
-        station: np.ndarray,
-        height_deg: np.ndarray,
-        ports: np.ndarray,
+    def causes(
+        self, sky: Sky, satellite: np.ndarray, station: np.ndarray, ports: np.ndarray
     ) -> np.ndarray:
-        """The Cause that keeps each pair above the mask from a link, 0 where none does."""
-        attenuation_db = self._attenuation_db(sky.t_s, satellite, station, height_deg)
-        self._air_db = sky.t_s, pair_key(satellite, station), attenuation_db
-        cause = self.limits.causes(
-            sky, satellite, station, ports[:, 0], ports[:, 1], attenuation_db
-        )
+        """Return the Cause that keeps each pair above the mask from a link, 0 where none does.
+
+        ``ports`` ``(n, 2)``: those by which pairs are linked or being linked, -1 for others.
+        """
+        attenuation_db = self.attenuation_db(sky, satellite, station)
+        cause = self.limits.causes(sky, satellite, station, *ports.T, attenuation_db)
         clouded = self.clouded(sky.t_s, satellite, station)
         cause[clouded & ((cause == 0) | (cause > Cause.CLOUD))] = Cause.CLOUD
         return cause
@@ -152,25 +140,33 @@ class GroundSegment:
     def clouded(self, t_s: float, satellite: np.ndarray, station: np.ndarray) -> np.ndarray:
         """Return whether a cloud blocks the light between each pair of nodes."""
         kinds = self.limits.kind[satellite], self.limits.kind[station]
-        return self.skyward.clouded(t_s, *kinds, station - self.first_station)
+        return self.skyward.clouded(t_s, *kinds, self._site(station))
 
     def attenuation_db(self, sky: Sky, satellite: np.ndarray, station: np.ndarray) -> np.ndarray:
         """Return what the air takes from links between these nodes, down and up, ``(2, n)``."""
+        if not self.limits.has_budget:
+            return np.zeros((2, len(station)))
         t_s, known, lost_db = self._air_db
         keys = pair_key(satellite, station)
         if t_s == sky.t_s and np.isin(keys, known).all():
             return lost_db[:, np.searchsorted(known, keys)]
-        up = sky.station_up[station - self.first_station]
-        height_deg = elevation_deg(sky.position_km[station], up, sky.position_km[satellite])
-        return self._attenuation_db(sky.t_s, satellite, station, height_deg)
+        kinds, site = (self.limits.kind[each] for each in (satellite, station)), self._site(station)
+        height_deg = elevation_deg(
+            sky.position_km[station], sky.station_up[site], sky.position_km[satellite]
+        )
+        return self.skyward.attenuation_db(sky.t_s, *kinds, site, height_deg)
 
-    def _attenuation_db(
-        self, t_s: float, satellite: np.ndarray, station: np.ndarray, height_deg: np.ndarray
-    ) -> np.ndarray:
-        if not self.limits.has_budget:
-            return np.zeros((2, len(station)))
-        kinds = self.limits.kind[satellite], self.limits.kind[station]
-        return self.skyward.attenuation_db(t_s, *kinds, station - self.first_station, height_deg)
+    def _site(self, station: np.ndarray) -> np.ndarray:
+        """Which of the stations a node is."""
+        return station - self.first_station
+
+
+def slot_begins(t_s: float, step_s: float, slot_s: float, phase_s: float = 0.0) -> bool:
+    """Whether a slot begins at ``t_s`` or has since the step before. Without slots: always."""
+    if not slot_s:
+        return True
+    before, now = np.floor((np.array([t_s - step_s, t_s]) - phase_s) / slot_s + 1e-9)
+    return bool(now > before)
 
 
 def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
