@@ -236,3 +236,50 @@ def test_static_routes_are_ours_and_replaceable(build: Build) -> None:
     assert handle.next_port(others[0].ipv4) is not None
     handle.remove_routes(range(1, 6))
     assert handle.routes() == {}
+
+
+SO_TIMESTAMPNS = 35
+"""asm-generic/socket.h: the kernel's own time of arrival, which Python's socket does not name."""
+
+
+@pytest.mark.skipif(not VIRTUAL, reason="exact only where time is virtual")
+def test_a_delay_that_shrinks_under_way_queues_what_follows(build: Build, datagrams) -> None:
+    """A packet a millisecond over 100 Mbit/s; before the sixth the delay falls to 10 ms.
+
+    Reference vector V24, worked out from the arithmetic of net/sched/sch_netem.c: with a rate netem
+    is first in, first out, so that the later packets leave back to back.
+    """
+    plan = LinkPlan.of(walker())
+    fabric = build(plan)
+    state = plan.at(0)
+    lit = state["peer"] >= 0
+    state["rate_bps"][lit], state["delay_ns"][lit] = 100_000_000, 16_678_000
+    fabric.apply(state)
+    route_all(fabric, plan, state)
+    b = plan.network.nodes[1]
+    sender, receiver = datagrams(fabric, plan.network.nodes[0].name), datagrams(fabric, b.name)
+    receiver.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    receiver.settimeout(2.0)
+    frame = bytes(1500 - (WIRE_BYTES - len(b"light")))
+    sender.sendto(b"", (b.ipv4, 9))  # who looks up a route first pays for it
+    receiver.recv(64)
+    nearer = state.copy()
+    nearer["delay_ns"][lit] = 10_000_000
+    began_ns = time.time_ns() + 1_000_000
+    for packet in range(12):
+        time.sleep(max(0.0, (began_ns + packet * 1_000_000 - time.time_ns()) * 1e-9))
+        if packet == 5:
+            fabric.apply(nearer)
+        sender.sendto(frame, (b.ipv4, 9))
+    arrived_ms = []
+    for _ in range(12):
+        _, extra, _, _ = receiver.recvmsg(2000, 64)
+        [(_, _, stamp)] = extra
+        seconds, nanoseconds = np.frombuffer(stamp, dtype=np.int64)
+        arrived_ms.append((int(seconds) * 10**9 + int(nanoseconds) - began_ns) * 1e-6)
+    queued = [20.798 + 0.12 * k for k in range(1, 8)]
+    expected_ms = [16.798, 17.798, 18.798, 19.798, 20.798, *queued]
+    late_us = [(a - e) * 1e3 for a, e in zip(arrived_ms, expected_ms, strict=True)]
+    hundred_microseconds = 100.0  # a timer's slack of 50 us, twice: waking and sending
+    assert min(late_us) >= 0
+    assert max(late_us) < hundred_microseconds
