@@ -33,6 +33,11 @@ class Cause(IntEnum):
         """The name that files and tables have for it: ``below-mask``."""
         return self.name.lower().replace("_", "-")
 
+    @classmethod
+    def of(cls, word: str) -> "Cause":
+        """Return the cause of that name; KeyError where there is none."""
+        return cls[word.replace("-", "_").upper()]
+
 
 PASSING = (Cause.SUN, Cause.CLOUD, Cause.MARGIN)
 """Terminals point on for their coasting time: the peer is where it was."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from emulator.clock import Clock, RealClock, VirtualClock
 from emulator.coldstart import stages
+from emulator.energy import changes
 from emulator.errors import CapabilityError, RunError
 from emulator.kernel import ownership
 from emulator.kernel.fabric import Fabric
@@ -209,6 +210,9 @@ class Emulation:
         for fault in self.player.faults.events:
             if step.t_s - self.plan.step_s < fault.at_s <= step.t_s:
                 self.tell("fault", t_s=fault.at_s, action=fault.action, target=fault.target)
+        for event, load, satellites in changes(self.plan.timeline.shed, step.step):
+            names = [self.plan.network.nodes[each].name for each in satellites]
+            self.tell(event, t_s=step.t_s, load=load, count=len(names), nodes=names)
         if step.changes:
             self._save_desired()
         self.tell(

@@ -19,8 +19,8 @@ from emulator.sky import Sky
 SHED = np.dtype([("node", "<i4"), ("start", "<i4"), ("end", "<i4"), ("lasers", "?")])
 """A satellite was without its computer, or (``lasers``) its terminals, from step to step."""
 
-SAMPLE_S, MOST_SAMPLES = 60.0, 2000
-"""How often the charge of batteries is written down: at most so often, and so many times."""
+MOST_SAMPLES = 1000
+"""How many times the charge of batteries is written down at most."""
 
 LOADS = "compute", "lasers"
 _COMPUTE, _LASERS = 0, 1
@@ -41,7 +41,7 @@ def powered(scenario: Scenario) -> tuple[np.ndarray, list[Platform]]:
 
 def sample_steps(scenario: Scenario) -> int:
     """Return how many steps lie between two samples of the charge."""
-    return max(1, round(SAMPLE_S / scenario.scenario.step_s), -(-scenario.steps // MOST_SAMPLES))
+    return -(-scenario.steps // MOST_SAMPLES)
 
 
 class Energy:

@@ -1,9 +1,10 @@
 """The run directory: what a run leaves for people and programs, and how it is written.
 
 scenario.toml   the file as given        events.jsonl   what happened, a JSON object a line
-scenario.json   the effective scenario   run.sqlite     steps, probes, flows, routes
-plan.npz        every port at each step  summary.json   the contract other programs read
-report.html     plots                    machine.json   versions, wall clock, load
+scenario.json   the effective scenario   run.sqlite     steps, probes, flows, routes; and of the
+plan.npz        every port at each step                 plan: contacts, outages, loads shed
+report.html     plots                    summary.json   the contract other programs read
+                                         machine.json   versions, wall clock, load
 logs/           daemons' configurations and logs
 """
 
@@ -22,8 +23,12 @@ from typing import Any
 
 import numpy as np
 
+from emulator.causes import Cause
+from emulator.energy import LOADS, powered, sample_steps
 from emulator.errors import RunError
+from emulator.faults import all_outages
 from emulator.linkplan import LinkPlan
+from emulator.outages import lost
 from emulator.scenario import Scenario
 
 _TABLES = """
@@ -32,6 +37,11 @@ CREATE TABLE probes (t_s REAL, a TEXT, b TEXT, seq INTEGER, rtt_ms REAL, expecte
 CREATE TABLE flows (strategy TEXT, leg INTEGER, source TEXT, destination TEXT, bytes INTEGER,
                     start_s REAL, first_byte_s REAL, end_s REAL, verified INTEGER);
 CREATE TABLE routes (t_s REAL, node TEXT, action TEXT, destination TEXT, ports TEXT, protocol TEXT);
+"""
+_PLAN_TABLES = """
+CREATE TABLE contacts (a TEXT, b TEXT, start_s REAL, end_s REAL, ended TEXT);
+CREATE TABLE outages (a TEXT, b TEXT, start_s REAL, end_s REAL, cause TEXT);
+CREATE TABLE shed (node TEXT, load TEXT, start_s REAL, end_s REAL);
 """
 ROUTES = "routes.jsonl"
 """Changes of routes as they are recorded, in clock time; it all stands in run.sqlite at the end."""
@@ -63,17 +73,29 @@ def create(scenario: Scenario, source: Path, root: Path, now: datetime) -> Path:
 
 
 def write_plan(plan: LinkPlan, path: Path) -> None:
-    """Write every port at each step as NPZ: ``state`` (steps, ports), ``t_s``, and names."""
+    """Write every port at each step as NPZ: ``state`` (steps, ports), ``t_s``, and names.
+
+    Batteries as shares: ``charge`` (samples, satellites), with ``charge_t_s`` and ``charge_nodes``.
+    """
     state = np.stack(list(plan))
     labels = [plan.network.port_label(port.index) for port in plan.network.ports]
+    names = [node.name for node in plan.network.nodes]
     np.savez_compressed(
         path,
         state=state,
         t_s=np.arange(plan.steps) * plan.step_s,
         ports=np.array(labels),
-        nodes=np.array([node.name for node in plan.network.nodes]),
+        nodes=np.array(names),
         start=np.array(plan.scenario.scenario.start.isoformat()),
+        charge=plan.timeline.charge,
+        charge_t_s=charge_t_s(plan),
+        charge_nodes=np.array([names[node] for node in powered(plan.scenario)[0]], dtype=str),
     )
+
+
+def charge_t_s(plan: LinkPlan) -> np.ndarray:
+    """Return the times at which the charge of batteries is known, seconds from the start."""
+    return np.arange(len(plan.timeline.charge)) * sample_steps(plan.scenario) * plan.step_s
 
 
 class Recorder:
@@ -151,6 +173,38 @@ def _routes(run_dir: Path) -> Iterator[tuple[Any, ...]]:
         raw.unlink()
 
 
+def write_plan_tables(run_dir: Path, plan: LinkPlan) -> None:
+    """Add to run.sqlite what the plan and the scenario's faults say of light and power, and why."""
+    names, label, step_s = (
+        [n.name for n in plan.network.nodes],
+        plan.network.port_label,
+        plan.step_s,
+    )
+    with closing(sqlite3.connect(run_dir / "run.sqlite")) as database, database:
+        database.executescript(_PLAN_TABLES)
+        database.executemany(
+            "INSERT INTO contacts VALUES (?, ?, ?, ?, ?)",
+            (
+                (label(a), label(b), start * step_s, end * step_s, Cause(ended).word)
+                for a, b, start, end, ended in plan.contacts.tolist()
+            ),
+        )
+        database.executemany(
+            "INSERT INTO outages VALUES (?, ?, ?, ?, ?)",
+            (
+                (names[a], names[b], start * step_s, end * step_s, Cause(cause).word)
+                for a, b, start, end, cause in all_outages(plan).tolist()
+            ),
+        )
+        database.executemany(
+            "INSERT INTO shed VALUES (?, ?, ?, ?)",
+            (
+                (names[node], LOADS[lasers], start * step_s, end * step_s)
+                for node, start, end, lasers in plan.timeline.shed.tolist()
+            ),
+        )
+
+
 def summarise(run_dir: Path, recorder: Recorder, plan: LinkPlan, kernel: str) -> dict[str, Any]:
     """Write summary.json, the contract that other programs read, and return it."""
     scenario = plan.scenario
@@ -177,9 +231,45 @@ def summarise(run_dir: Path, recorder: Recorder, plan: LinkPlan, kernel: str) ->
         },
         "rtt": _rtt(run_dir),
         "offload": _offload(scenario, recorder),
+        "light_lost": [
+            {
+                "cause": each.cause.word,
+                "contacts_ended": each.contacts,
+                "outages": each.outages,
+                "dark_s": round(each.dark_s, 6),
+            }
+            for each in lost(plan.contacts, all_outages(plan), plan.step_s)
+        ],
+        "batteries": batteries(plan),
     }
     (run_dir / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     return summary
+
+
+def batteries(plan: LinkPlan) -> dict[str, Any] | None:
+    """Return the lowest charge seen and how often loads were shed; None without any platform."""
+    nodes, charge = powered(plan.scenario)[0], plan.timeline.charge
+    if not len(nodes):
+        return None
+    sample, index = np.unravel_index(int(charge.argmin()), charge.shape)
+    shed = plan.timeline.shed
+    off = {load: shed[shed["lasers"] == lasers] for lasers, load in enumerate(LOADS)}
+    return {
+        "satellites": len(nodes),
+        "lowest": {
+            "charge": round(float(charge[sample, index]), 6),
+            "node": plan.network.nodes[nodes[index]].name,
+            "t_s": float(charge_t_s(plan)[sample]),
+        },
+        "shed": {
+            load: {
+                "times": len(rows),
+                "satellites": len(np.unique(rows["node"])),
+                "total_s": round(float((rows["end"] - rows["start"]).sum()) * plan.step_s, 6),
+            }
+            for load, rows in off.items()
+        },
+    }
 
 
 def _rtt(run_dir: Path) -> list[dict[str, Any]]:

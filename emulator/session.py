@@ -115,6 +115,7 @@ class Session:
         records = read_records(self.run_dir / _FINDINGS)
         add_expectations(self.plan, records)
         record.write_tables(self.run_dir, self.recorder.named("step"), records)
+        record.write_plan_tables(self.run_dir, self.plan)
         (self.run_dir / _FINDINGS).unlink(missing_ok=True)  # it all stands in the tables now
         summary = record.summarise(self.run_dir, self.recorder, self.plan, self.kernel)
         from emulator.report import write_report

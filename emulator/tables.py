@@ -6,9 +6,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from emulator.causes import TEXT, Cause
+
 PARTS = ("wait", "compute", "transmit", "propagate", "other")
 _WIDE_COLUMNS = ("start_utc",)
 """Columns that only files show: an 80-column terminal has no room for them."""
+_MOST_NAMES = 4
 
 
 def console(stream: Any = None) -> Console:
@@ -66,12 +69,28 @@ def event_text(event: dict[str, Any]) -> str:
             return "the plan has ended: the sky stands still until `lasermesh down`"
         case "fault":
             return f"{event['t_s']:7.1f} s  {event['action']}: {' '.join(event['target'])}"
+        case "shed" | "resumed":
+            return f"{event['t_s']:7.1f} s  {_load_text(event)}"
+        case "throttled":
+            return (
+                f"{event['t_s']:7.1f} s  {event['strategy']}: {event['node']} computes on when its "
+                f"battery has charged, at {event['until_s']:.0f} s"
+            )
         case _:
             return ""
 
 
+def _load_text(event: dict[str, Any]) -> str:
+    """Which satellites switched what off or on; many are counted, not named."""
+    names = event["nodes"]
+    who = " ".join(names) if len(names) <= _MOST_NAMES else f"{len(names)} satellites"
+    if event["event"] == "shed":
+        return f"battery low, {event['load']} off: {who}"
+    return f"battery charged, {event['load']} on: {who}"
+
+
 def print_summary(out: Console, summary: dict[str, Any]) -> None:
-    """Print what a run came to: latencies, round trips, lag."""
+    """Print what a run came to: latencies, round trips, light lost, lag."""
     if summary["offload"]:
         out.print("\nFrom image taken to answer on the ground, seconds")
         out.print(offload_table(summary["offload"]))
@@ -89,6 +108,12 @@ def print_summary(out: Console, summary: dict[str, Any]) -> None:
             f"{worst['expected_ms']:.3f}, measured {worst['measured_ms']:.3f} ms); "
             f"{lost} of {sent} probes lost"
         )
+    if summary["light_lost"]:
+        out.print("\nLight lost, by cause")
+        out.print(lost_table(summary["light_lost"]))
+        out.print("")
+    if summary["batteries"]:
+        out.print(batteries_text(summary["batteries"]))
     lag = summary["lag_ms"]
     out.print(
         f"{summary['steps']} steps, {summary['changes']} port changes; retune lag "
@@ -124,6 +149,34 @@ def offload_table(rows: list[dict[str, Any]]) -> Table:
         verified = "equal" if row["verified"] else "WRONG"
         table.add_row(row["strategy"], f"{row['latency_s']:.3f}", *parts, verified)
     return table
+
+
+def lost_table(rows: list[dict[str, Any]]) -> Table:
+    """How many contacts each cause ended, and how long it kept pairs of terminals dark."""
+    table = plain_table("cause")
+    for heading in ("contacts ended", "outages", "dark s"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        said = TEXT[Cause.of(row["cause"])]
+        counts = (f"{row[key]:,}" for key in ("contacts_ended", "outages"))
+        table.add_row(said, *counts, f"{row['dark_s']:,.0f}")
+    return table
+
+
+def batteries_text(batteries: dict[str, Any]) -> str:
+    """The lowest charge of all batteries, and what it cost."""
+    lowest = batteries["lowest"]
+    said = (
+        f"batteries of {batteries['satellites']} satellites: lowest {100 * lowest['charge']:.0f} % "
+        f"({lowest['node']}, {lowest['t_s']:.0f} s)"
+    )
+    shed = [
+        f"{load} off {each['times']:,} times on {each['satellites']:,} satellites, "
+        f"{each['total_s']:,.0f} s in all"
+        for load, each in batteries["shed"].items()
+        if each["times"]
+    ]
+    return "; ".join([said, *(shed or ["nothing shed"])])
 
 
 def inspection_table(rows: list[dict[str, Any]]) -> Table:

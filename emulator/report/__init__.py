@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.report import figures
+from emulator.report.light import causes_of_loss, charge_of_batteries
 from emulator.report.links import Delay, Link, Pair, delays, links, pair_of, unforeseen
 from emulator.report.method import method
 from emulator.report.page import (
@@ -48,6 +49,8 @@ def write_report(run_dir: Path) -> Path:
         *_header(record, known),
         *_latency(record),
         *_timeline(record, known),
+        *causes_of_loss(record),
+        *charge_of_batteries(record),
         *_delays(record, known),
         *_fidelity(record),
         *_events(record, known),

@@ -84,11 +84,17 @@ def _parts_text(record: RunRecord) -> str:
         f"{text} Totals were measured from the moment the image was complete to the answer on the "
         f"ground. Of their parts, compute is a model, not a measurement: {operations} operations "
         f"by satellites of {onboard} and a ground computer of {ground}, waited for and not scaled. "
-        "Wait is the time until a contact opened. Transmit was measured at the receiver, from the "
-        "first byte of an object to the last; propagate is the light time of its path. Other is "
-        "what is left: it contains routing convergence, TCP connection and slow start until data "
-        "flow, and queueing for the radio."
+        f"{_pause_text(record)}Wait is the time until a contact opened. Transmit was measured at "
+        "the receiver, from the first byte of an object to the last; propagate is the light time "
+        "of its path. Other is what is left: it contains routing convergence, TCP connection and "
+        "slow start until data flow, and queueing for the radio."
     )
+
+
+def _pause_text(record: RunRecord) -> str:
+    if not any(event["event"] == "throttled" for event in record.events):
+        return ""
+    return "It contains pauses in which a battery had the satellite's computer off. "
 
 
 def _computer(tops: float, utilisation: float) -> str:

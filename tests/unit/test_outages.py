@@ -89,3 +89,4 @@ def test_every_cause_has_words_of_its_own() -> None:
     assert set(TEXT) == set(Cause)
     assert len(set(TEXT.values())) == len(Cause)
     assert Cause.BELOW_MASK.word == "below-mask"
+    assert [Cause.of(cause.word) for cause in Cause] == list(Cause)

@@ -226,6 +226,18 @@ def test_it_says_what_was_scaled_and_what_other_contains(page: Page) -> None:
     assert "routing convergence, TCP connection and slow start" in text
 
 
+def test_pauses_of_the_computer_are_told_where_there_were_any(tmp_path: Path, page: Page) -> None:
+    said = "pauses in which a battery had the satellite's computer off"
+    assert said not in page.text
+    run_dir = run_directory(tmp_path)
+    pause = {"event": "throttled", "t_s": 2.0, "strategy": "onboard", "node": "w-01-02"}
+    with (run_dir / "events.jsonl").open("a") as log:
+        print(json.dumps(pause | {"until_s": 3.5}), file=log)
+    text = read(run_dir).text
+    assert said in text
+    assert "throttled strategy onboard, node w-01-02, until 3.5 s" in text
+
+
 def test_an_unscaled_run_is_called_so(tmp_path: Path) -> None:
     assert "Rate scale 1: all rates" in read(run_directory(tmp_path, rate_scale=1.0)).text
 
@@ -325,6 +337,51 @@ def test_many_links_are_summed_up(tmp_path: Path) -> None:
     text = read(run_directory(tmp_path, table)).text
     assert "96 laser links, summed up" in text
     assert "Shortest to longest" in text
+
+
+PLATFORM = {"solar_area_m2": 1e-30, "battery_wh": 100.0, "bus_w": 28_800.0, "shed": "lasers"}
+"""Panels that give nothing, and 8 % of the battery a second: below the floor after 9 seconds."""
+
+
+def powered(count: int) -> dict[str, Any]:
+    shell = {**SIX["constellation"][0], "platform": PLATFORM, "walker": f"53:{count}/1/0"}
+    return {**SIX, "constellation": [shell]}
+
+
+def test_causes_of_lost_light_are_listed_with_faults_among_them(tmp_path: Path) -> None:
+    event = [{"at_s": 5.0, "action": "link down", "target": ["w-01-01", "w-01-02"]}]
+    text = read(run_directory(tmp_path, {**powered(6), "event": event})).text
+    # Six ring pairs and the station's link end at 9 s; 3 s of darkness each for the six.
+    assert "Contacts ended Outages Dark, s a battery has reached its floor 7 6 18.0" in text
+    assert "an event of the scenario 0 1 4.0" in text
+
+
+def test_a_sky_without_loss_says_so(tmp_path: Path) -> None:
+    idle = {key: value for key, value in SIX.items() if key not in ("ground", "workload")}
+    run_dir = run_directory(tmp_path, idle, offload=[])
+    text = read(run_dir).text
+    assert "No light was lost." in text
+    assert "Batteries" not in text
+
+
+@pytest.mark.parametrize(("satellites", "drawn"), [(4, "w-01-04"), (48, "Lowest to highest")])
+def test_batteries_are_shown_one_by_one_or_as_a_band(
+    tmp_path: Path, satellites: int, drawn: str
+) -> None:
+    page = read(run_directory(tmp_path, powered(satellites)))
+    _, after = page.text.split("Batteries", 1)
+    lowest = "The lowest charge seen is 12 %, of w-01-01 at +11 s."
+    assert f"{satellites} satellites with batteries. {lowest}" in after
+    assert drawn in after.split("Loads shed")[0]
+    assert "Loads shed" + (": the first 40 of 48 times" if satellites > 40 else "") in after
+    assert "w-01-01 lasers 9.0 12.0" in after
+    assert 'aria-label="Charge of batteries over time"' in page.source
+
+
+def test_enough_power_needs_no_table(tmp_path: Path) -> None:
+    table = powered(6)
+    table["constellation"][0]["platform"] = {**PLATFORM, "bus_w": 0.0}
+    assert "Nothing was shed." in read(run_directory(tmp_path, table)).text
 
 
 @pytest.mark.parametrize(
