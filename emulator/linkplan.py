@@ -149,9 +149,9 @@ class LinkPlan:
             lost = 1 - (1 - lost) * (1 - gap * changes)
         share, mean_s = self.budgets.fading(tx, rx, margin_db)
         slow = self._slow.slow[self._joined(step), way]
-        lost[np.isinf(mean_s) | (slow & self._slow.lost(step, receiver))] = 1.0
+        lost[slow & self._slow.lost(step, receiver)] = 1.0
         start, end = fade_chances(share, mean_s, rate_bps)
-        start_ppb = np.where(slow | np.isinf(mean_s), 0, np.rint(start * _PPB))
+        start_ppb = np.where(slow, 0, np.rint(start * _PPB))
         state["loss_ppb"][receiver] = np.rint(lost * _PPB)
         state["fade_start_ppb"][receiver] = start_ppb
         # Fades that begin also end.
