@@ -58,9 +58,7 @@ class Planner:
         self.lasers = Lasers(scenario, network, ephemeris, self.limits["isl"])
         self.ground = GroundSegment(scenario, network, ephemeris, self.limits["gsl"], self.skyward)
         spare = np.zeros(network.size, dtype=np.int64)
-        if scenario.ground.handover == "make-before-break":
-            # Who has one antenna only cannot spare it.
-            spare[network.stations] = self.limits["gsl"].count[network.stations] > 1
+        spare[network.stations] = self.ground.spare
         gap_steps = max(1, int(np.ceil(scenario.ground.gap_s / run.step_s - 1e-9)))
         self.panels = {
             "isl": Panel(network, self.limits["isl"], durations),

@@ -43,13 +43,14 @@ class GroundSegment:
         self.staffed = np.flatnonzero(limits.count[network.stations] > 0)
         """Which stations have antennas, counted from the first one."""
         self.mask_deg = np.array([s.min_elevation_deg for s in ground.station])
-        self.overlaps = ground.handover == "make-before-break"
+        self.spare = (ground.handover == "make-before-break") & (limits.count[self.stations] > 1)
+        """Which stations keep an antenna free for the satellite to come; one alone they cannot."""
         self.lead_s = 0.0
         """How long before a pass ends its successor has to be chosen, to overlap with it."""
-        if self.overlaps:
+        if self.spare.any():
             durations = Durations.of(network.kinds, run.seed)
             kinds = np.unique(limits.kind[limits.kind >= 0]).tolist()
-            usual_s = max((durations.mostly_s(kind) for kind in kinds), default=0.0)
+            usual_s = max(durations.mostly_s(kind) for kind in kinds)
             self.lead_s = max(usual_s, ground.gap_s) + 2 * run.step_s
         self.remaining = Remaining(ephemeris, limits, self.mask_deg)
         self._may_choose = np.zeros(len(self.stations), dtype=bool)
@@ -94,9 +95,9 @@ class GroundSegment:
         linked = ports[:, 0] >= 0
         order = [station, satellite, -np.round(height_deg, 9)]
         soon = np.zeros(len(keys), dtype=bool)
-        if self.overlaps or self.rule != "highest-elevation":
+        if self.spare.any() or self.rule != "highest-elevation":
             until_s = self.remaining.until_s(sky, satellite, station, keys)
-            soon = self.overlaps & (until_s - sky.t_s <= self.lead_s)
+            soon = self.spare[self._site(station)] & (until_s - sky.t_s <= self.lead_s)
             if self.rule == "longest-remaining":
                 order += [~linked, -until_s]
             elif self.rule == "fewest-switches":
