@@ -13,6 +13,8 @@ from scipy.spatial import cKDTree
 
 FORE, AFT, LEFT, RIGHT = range(4)
 ANY = -1
+_TIES = 4
+"""So many satellites of a symmetric shell may be equally far from one."""
 
 
 def ring(order: np.ndarray) -> np.ndarray:
@@ -63,31 +65,31 @@ def nearest(
     is divided by 1 + ``hysteresis``, so that it is given up only for one nearer by that share.
     """
     others = members if asked is None or not len(asked) else asked
-    tree = cKDTree(position_km[others])
-    distance, other = tree.query(
-        position_km[members], k=min(k + 1, len(others)), distance_upper_bound=range_km
+    # One more than k for itself, and all that tie with the last: which of them the tree would
+    # give hangs on the last bit.
+    places = np.arange(1, min(k + 1 + _TIES, len(others)) + 1)
+    distance, other = cKDTree(position_km[others]).query(
+        position_km[members], places, distance_upper_bound=range_km
     )
-    distance, other = np.atleast_2d(distance.T).T, np.atleast_2d(other.T).T
-    own = np.repeat(members, other.shape[1])
-    close = np.isfinite(distance.ravel())
-    found = np.column_stack((own[close], others[other.ravel()[close]]))
-    found = found[found[:, 0] != found[:, 1]]
-    kept = np.empty((0, 2), dtype=found.dtype)
+    close = np.isfinite(distance)
+    found = _keys(np.repeat(members, len(places))[close.ravel()], others[other[close]])
+    kept = np.empty(0, dtype=np.int64)
     if held is not None and len(held):
         # Both ends may have nominated; in which order, a held pair does not tell.
-        either = np.concatenate((held, held[:, ::-1]))
-        kept = either[np.isin(either[:, 0], members) & np.isin(either[:, 1], others)]
-    every = np.unique(np.concatenate((found, kept)), axis=0)
-    span_km = _span_km(position_km, every)
-    is_held = np.isin(_keys(every), _keys(kept))
-    rank_km = np.round(np.where(is_held, span_km / (1 + hysteresis), span_km), 6)
-    order = np.lexsort((every[:, 1], rank_km, every[:, 0]))
-    every, rank_km, span_km = every[order], rank_km[order], span_km[order]
-    first = np.searchsorted(every[:, 0], every[:, 0])
-    chosen = (np.arange(len(every)) - first < k) & (span_km <= range_km)
-    joined, index = np.unique(np.sort(every[chosen], axis=1), axis=0, return_index=True)
-    order = np.argsort(rank_km[chosen][index], kind="stable")
-    return _with_terminals(joined.reshape(-1, 2)[order], ANY, ANY)
+        a, b = np.concatenate((held, held[:, ::-1])).T
+        kept = _keys(a, b)[np.isin(a, members) & np.isin(b, others)]
+    every = np.unique(np.concatenate((found, kept)))
+    own, other = every >> 32, every & 0xFFFFFFFF
+    span_km = _span_km(position_km, own, other)
+    rank_km = np.round(np.where(np.isin(every, kept), span_km / (1 + hysteresis), span_km), 6)
+    order = np.lexsort((other, rank_km, own))
+    order = order[(own != other)[order] & (span_km <= range_km)[order]]
+    own, other, rank_km = own[order], other[order], rank_km[order]
+    chosen = np.arange(len(own)) - np.searchsorted(own, own) < k
+    near, far = np.minimum(own, other)[chosen], np.maximum(own, other)[chosen]
+    _, first = np.unique(_keys(near, far), return_index=True)
+    first = first[np.argsort(rank_km[chosen][first], kind="stable")]
+    return _with_terminals(np.column_stack((near[first], far[first])), ANY, ANY)
 
 
 def visible(position_km: np.ndarray, members: np.ndarray, range_km: float) -> np.ndarray:
@@ -96,18 +98,20 @@ def visible(position_km: np.ndarray, members: np.ndarray, range_km: float) -> np
     return _shortest_first(tree.query_pairs(range_km, output_type="ndarray"), position_km, members)
 
 
-def _keys(pair: np.ndarray) -> np.ndarray:
-    return pair[:, 0].astype(np.int64) << 32 | pair[:, 1]
+def _keys(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """One integer for each directed pair, in the order of both."""
+    return a.astype(np.int64) << 32 | b
 
 
-def _span_km(position_km: np.ndarray, pair: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(position_km[pair[:, 0]] - position_km[pair[:, 1]], axis=1)
+def _span_km(position_km: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    x, y, z = (position_km[a] - position_km[b]).T
+    return np.sqrt(x * x + y * y + z * z)
 
 
 def _shortest_first(found: np.ndarray, position_km: np.ndarray, members: np.ndarray) -> np.ndarray:
     joined = np.unique(np.sort(members[found], axis=1), axis=0).reshape(-1, 2)
     # Rounded to a millimetre so that equal ranges of a symmetric shell are ties, ordered by index.
-    order = np.argsort(np.round(_span_km(position_km, joined), 6), kind="stable")
+    order = np.argsort(np.round(_span_km(position_km, *joined.T), 6), kind="stable")
     return _with_terminals(joined[order], ANY, ANY)
 
 
