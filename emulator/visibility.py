@@ -72,10 +72,11 @@ def tracking_rate_rad_s(
     ``line_km`` to the peer and ``velocity_km_s`` of the peer relative to the satellite at
     ``position_km`` that moves with ``own_velocity_km_s``. An in-plane neighbour has 0.
     """
-    sight = np.cross(line_km, velocity_km_s) / dot(line_km, line_km)[..., None]
+    # Of two satellites at one point the line of sight is no line: 0.
+    sight = np.cross(line_km, velocity_km_s) / np.maximum(dot(line_km, line_km), 1e-12)[..., None]
     turn = np.cross(position_km, own_velocity_km_s) / dot(position_km, position_km)[..., None]
     rest = sight - turn
-    along = line_km / length(line_km)[..., None]
+    along = line_km / np.maximum(length(line_km), 1e-12)[..., None]
     # About the line of sight itself nothing has to turn.
     return length(rest - dot(rest, along)[..., None] * along)
 
