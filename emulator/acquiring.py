@@ -1,16 +1,19 @@
 """How long each state of pointing lasts, for the terminals of a scenario. Seeded, and pure.
 
-A random time belongs to a pair and a moment, not to an order of calls: plans that differ elsewhere
-have it in common.
+A random time belongs to two nodes, by their names, and to a moment, not to an order of calls: plans
+that differ elsewhere have it in common.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
+from emulator.network import Network
 from emulator.physics import acquisition
 from emulator.pointing import Event, State
-from emulator.terminals import Pointing, Terminal
+from emulator.terminals import Pointing
+from emulator.units import NS_PER_S
 
 _AT_ONCE = Pointing(acquisition_s=0.0, coast_s=0.0, reacquisition_s=0.0)
 """Of terminals without a ``pointing`` table."""
@@ -20,13 +23,15 @@ _AT_ONCE = Pointing(acquisition_s=0.0, coast_s=0.0, reacquisition_s=0.0)
 class Durations:
     """Times of the states of links between kinds of terminals."""
 
+    network: Network
     pointing: tuple[Pointing, ...]
+    """Of each of the network's ``kinds``."""
     seed: int
 
     @classmethod
-    def of(cls, kinds: tuple[Terminal, ...], seed: int) -> "Durations":
-        """Return the times of a scenario's terminals."""
-        return cls(tuple(kind.pointing or _AT_ONCE for kind in kinds), seed)
+    def of(cls, network: Network, seed: int) -> "Durations":
+        """Return the times of a network's terminals."""
+        return cls(network, tuple(kind.pointing or _AT_ONCE for kind in network.kinds), seed)
 
     def slew_s(self, kind: int, angle_rad: float) -> float:
         """Return how long a terminal turns by an angle."""
@@ -45,9 +50,10 @@ class Durations:
     def entering(
         self, state: State, kinds: tuple[int, int], pair: tuple[int, int], t_s: float, known: bool
     ) -> tuple[float, Event]:
-        """Return how long a link stays in ``state`` and how that ends; the slower end decides.
+        """Return how long a link stays in ``state`` from ``t_s`` on, and how that ends.
 
-        ``known``: the two have been linked before in this run.
+        The slower end decides. ``kinds`` of terminals and nodes ``pair`` of its ends; ``known``:
+        the two have been linked before in this run.
         """
         ends = [self.pointing[kind] for kind in kinds]
         match state:
@@ -66,12 +72,17 @@ class Durations:
     ) -> tuple[float, Event]:
         if all(end.acquisition_p95_s is None and not end.scan and end.success == 1 for end in ends):
             return max(_median_s(end, known) for end in ends), Event.DONE
-        moment = round(t_s * 1e9)
-        draws = np.random.default_rng([self.seed, *sorted(pair), moment])
+        draws = np.random.default_rng([self.seed, *self._who(pair), round(t_s * NS_PER_S)])
         normal, along, luck = draws.standard_normal(), draws.standard_exponential(), draws.random()
         found = luck < min(end.success for end in ends)
         seconds = max(_scan_s(end, known, normal, along) for end in ends)
         return seconds, Event.DONE if found else Event.FAILED
+
+    def _who(self, pair: tuple[int, int]) -> list[int]:
+        """The names of two nodes as integers, in one order for both."""
+        names = sorted(self.network.nodes[node].name for node in pair)
+        digests = (hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+        return [int.from_bytes(digest, "big") for digest in digests]
 
 
 def _median_s(end: Pointing, known: bool) -> float:

@@ -54,7 +54,7 @@ class Planner:
         self.limits = {
             medium: Limits(scenario, network, self.budgets, medium) for medium in ("isl", "gsl")
         }
-        durations = Durations.of(network.kinds, run.seed)
+        durations = Durations.of(network, run.seed)
         self.lasers = Lasers(scenario, network, ephemeris, self.limits["isl"])
         self.ground = GroundSegment(scenario, network, ephemeris, self.limits["gsl"], self.skyward)
         spare = np.zeros(network.size, dtype=np.int64)
@@ -74,8 +74,9 @@ class Planner:
         isl, gsl = self.panels["isl"], self.panels["gsl"]
         dark = self.energy.dark_nodes()
         static = self.lasers.static
-        ports = isl.ports_of(self.static_keys, static[:, 0])
-        status = isl.point(sky, _without(self.lasers.wanted(sky, ports, isl.held), dark))
+        for panel in self.panels.values():
+            panel.elapse(sky)
+        status = isl.point(sky, _without(self.lasers.wanted(sky, isl.held), dark))
         if len(self.network.stations):
             gsl.point(sky, _without(self.ground.wanted(sky, gsl.held), dark))
         self.log.note(sky.step, status[: len(static)], self._acquiring())

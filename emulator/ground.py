@@ -48,7 +48,7 @@ class GroundSegment:
         self.lead_s = 0.0
         """How long before a pass ends its successor has to be chosen, to overlap with it."""
         if self.spare.any():
-            durations = Durations.of(network.kinds, run.seed)
+            durations = Durations.of(network, run.seed)
             kinds = np.unique(limits.kind[limits.kind >= 0]).tolist()
             usual_s = max(durations.mostly_s(kind) for kind in kinds)
             self.lead_s = max(usual_s, ground.gap_s) + 2 * run.step_s

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emulator.causes import Cause
+from emulator.causes import PASSING, Cause
 from emulator.ephemeris import Ephemeris
 from emulator.limits import Limits
 from emulator.network import Network
@@ -17,6 +17,12 @@ from emulator.sections import Constellation, Isl
 from emulator.sky import Sky
 from emulator.visibility import length
 from topologies import isl as patterns
+
+
+def pair_key(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return one integer for each pair of nodes, in whichever order."""
+    a, b = np.asarray(a, dtype=np.int64), np.asarray(b, dtype=np.int64)
+    return np.minimum(a, b) << 32 | np.maximum(a, b)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +59,16 @@ class Lasers:
                 found = [_static_rows(isl, e, members, ephemeris) for e, members in own]
             static += found
             cuts_deg += [_cut_deg(isl, rows) for rows in found]
-        self.static = np.concatenate([np.empty((0, 4), dtype=np.int32), *static])
-        self._cut_deg = np.concatenate([np.empty(0), *cuts_deg])
+        self.static, self._cut_deg = _once(
+            np.concatenate([np.empty((0, 4), dtype=np.int32), *static]),
+            np.concatenate([np.empty(0), *cuts_deg]),
+        )
+        """Rows of all pairs that are wanted at every step, each pair once."""
         self._has_cut = bool((self._cut_deg < 90).any())
 
-    def wanted(self, sky: Sky, ports: np.ndarray, held: np.ndarray) -> Wanted:
-        """Return the pairs of this step.
-
-        ``ports`` ``(static rows, 2)`` are those by which the static pairs are linked (-1: not),
-        ``held`` rows ``(a, b, port a, port b)`` all links there are.
-        """
-        a, b = self.static[:, 0], self.static[:, 1]
-        cause = self.limits.causes(sky, a, b, ports[:, 0], ports[:, 1])
+    def wanted(self, sky: Sky, held: np.ndarray) -> Wanted:
+        """Return the pairs of this step; ``held``: rows (a, b, port a, port b) of all links."""
+        cause = self._causes(sky, self.static, held)
         if self._has_cut:
             cause[(cause != Cause.EARTH) & (cause != Cause.RANGE) & self._polar(sky)] = (
                 Cause.LATITUDE
@@ -72,12 +76,23 @@ class Lasers:
         rows, causes = [self.static], [cause]
         for isl, members, asked in self.dynamic:
             found = self._found(isl, members, asked, sky, held)
-            linked = _ports_of(found, held)
             rows.append(found)
-            causes.append(
-                self.limits.causes(sky, found[:, 0], found[:, 1], linked[:, 0], linked[:, 1])
-            )
+            causes.append(self._causes(sky, found, held))
+        if self.dynamic:
+            gone = held[~np.isin(_keys(held), _keys(np.concatenate(rows)))]
+            rows.append(np.column_stack((gone[:, :2], np.full((len(gone), 2), patterns.ANY))))
+            causes.append(self._given_up(sky, gone, held))
         return Wanted(np.concatenate(rows), np.concatenate(causes))
+
+    def _given_up(self, sky: Sky, gone: np.ndarray, held: np.ndarray) -> np.ndarray:
+        """Why links end that no pattern asks for any more."""
+        cause = self._causes(sky, gone, held)
+        lost = (cause > 0) & ~np.isin(cause, PASSING)
+        return np.where(lost, cause, np.uint8(Cause.NOT_CHOSEN))
+
+    def _causes(self, sky: Sky, rows: np.ndarray, held: np.ndarray) -> np.ndarray:
+        port_a, port_b = held_ports(rows, held).T
+        return self.limits.causes(sky, rows[:, 0], rows[:, 1], port_a, port_b)
 
     def _found(
         self, isl: Isl, members: np.ndarray, asked: np.ndarray, sky: Sky, held: np.ndarray
@@ -112,11 +127,35 @@ def applies(isl: Isl, constellation: Constellation) -> bool:
     return not isl.constellations or constellation.name in isl.constellations
 
 
-def _ports_of(rows: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """The ports by which each of ``rows`` is linked, -1 where it is not, ``(n, 2)``."""
-    ports = {(a, b): (p, q) for a, b, p, q in held.tolist()}
-    pairs = (ports.get((a, b), (-1, -1)) for a, b in rows[:, :2].tolist())
-    return np.array(list(pairs), dtype=np.int32).reshape(-1, 2)
+def held_ports(rows: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Return the ports by which each of ``rows`` is linked, -1 where it is not, ``(n, 2)``.
+
+    In the order of the row's nodes; ``held``: rows (a, b, port a, port b) of all links.
+    """
+    ports = np.full((len(rows), 2), -1, dtype=np.int64)
+    if not len(held):
+        return ports
+    keys, known = _keys(rows), _keys(held)
+    order = np.argsort(known, kind="stable")
+    where = order[np.minimum(np.searchsorted(known[order], keys), len(known) - 1)]
+    linked = known[where] == keys
+    link = held[where[linked]]
+    turned = link[:, 0] != rows[linked, 0]
+    ports[linked] = np.where(turned[:, None], link[:, :1:-1], link[:, 2:])
+    return ports
+
+
+def _keys(rows: np.ndarray) -> np.ndarray:
+    return pair_key(rows[:, 0], rows[:, 1])
+
+
+def _once(rows: np.ndarray, cut_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first row of each pair, and the widest of its latitudes."""
+    _, first, pair = np.unique(_keys(rows), return_index=True, return_inverse=True)
+    widest_deg = np.zeros(len(first))
+    np.maximum.at(widest_deg, pair, cut_deg)
+    order = np.argsort(first)
+    return rows[first[order]], widest_deg[order]
 
 
 def _named_rows(isl: Isl, network: Network) -> np.ndarray:

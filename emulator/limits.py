@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from emulator.budget import IDEAL_DB, Budgets
+from emulator.budget import Budgets
 from emulator.causes import Cause
 from emulator.network import Network
 from emulator.physics.sun import sunlit
@@ -143,7 +143,6 @@ class Limits:
         line = sky.position_km[b] - sky.position_km[a]
         angle_deg = separation_deg(line, sky.sun)
         lit_a, lit_b = (sunlit(sky.position_km[each], sky.sun) for each in (a, b))
-        # What is on the ground looks up: the Sun is in its way by day only.
         return np.minimum(
             np.where(lit_a, angle_deg, 180.0), np.where(lit_b, 180.0 - angle_deg, 180.0)
         )
@@ -170,19 +169,20 @@ class Limits:
             quick |= np.degrees(rate) > self.tracking_deg_s[near]
         return quick
 
-    def off_axis_deg(
-        self, sky: Sky, near: np.ndarray, far: np.ndarray, port: np.ndarray
-    ) -> np.ndarray:
-        """Return the angle from the mount of each of ``port`` (at ``near``) to ``far``.
+    def off_axes_deg(self, sky: Sky, near: np.ndarray, far: np.ndarray) -> np.ndarray:
+        """Return the angles from the mount of each terminal of ``near`` to ``far``.
 
-        A station's antennas turn to the whole sky, which is what its mask is for: 0.
+        Shape (pairs, most terminals of a node); infinite where there is no terminal or ``far`` is
+        outside its field. A station's antennas turn to the whole sky, which is what its mask is
+        for: 0.
         """
-        axes = orbital_frame(sky.position_km[near], sky.velocity_km_s[near])
-        line = sky.position_km[far] - sky.position_km[near]
-        mount = self.network.port_mount[port]
-        along = sum(dot(line, axis) * mount[:, i] for i, axis in enumerate(axes))
-        cosine = np.clip(along / np.maximum(length(line), 1e-12), -1.0, 1.0)
-        return np.where(near < self.satellites, np.degrees(np.arccos(cosine)), 0.0)
+        number = np.arange(int(self.count.max(initial=0)))
+        there = number < self.count[near][:, None]
+        mount = self.network.port_mount[np.where(there, self.first[near][:, None] + number, 0)]
+        cosine = dot(self.direction(sky, near, far)[:, None], mount)
+        angle_deg = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+        angle_deg = np.where(near[:, None] < self.satellites, angle_deg, 0.0)
+        return np.where(there & (angle_deg <= self.field_deg[near][:, None]), angle_deg, np.inf)
 
     def inside_field(
         self, sky: Sky, near: np.ndarray, far: np.ndarray, port: np.ndarray
@@ -190,11 +190,12 @@ class Limits:
         """Whether ``port``, or where it is -1 any port of ``near``, can turn to ``far``."""
         inside = self.field_deg[near] >= 180.0
         asked = np.flatnonzero(~inside)
-        own = port[asked]
-        for offset in range(int(self.count.max(initial=0))):
-            some = self.first[near[asked]] + np.minimum(offset, self.count[near[asked]] - 1)
-            seen = self.off_axis_deg(sky, near[asked], far[asked], np.where(own < 0, some, own))
-            inside[asked] |= seen <= self.field_deg[near[asked]]
+        near, far, port = near[asked], far[asked], port[asked]
+        able = self.off_axes_deg(sky, near, far) < np.inf
+        own = np.maximum(port - self.first[near], 0)
+        inside[asked] = np.where(
+            port == _NO_PORT, able.any(axis=1), np.take_along_axis(able, own[:, None], 1)[:, 0]
+        )
         return inside
 
     def direction(self, sky: Sky, near: np.ndarray, far: np.ndarray) -> np.ndarray:
@@ -208,6 +209,3 @@ class Limits:
         axes = orbital_frame(sky.position_km[near], sky.velocity_km_s[near])
         turned = np.stack([dot(line, axis) for axis in axes], axis=-1)
         return np.where((near < self.satellites)[:, None], turned, line)
-
-
-__all__ = ["IDEAL_DB", "Limits", "Medium"]

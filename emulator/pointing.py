@@ -6,8 +6,8 @@
 
 Both terminals of a link share its state: they have to find each other. Each state but IDLE and UP
 ends by itself after a time, with the event DONE (or FAILED, where an acquisition does not find its
-peer). What happens when is worked out for arrays of links; all that changes a state stands in
-``NEXT``.
+peer). A link that is no longer wanted ends in whatever state it is. What happens when is worked
+out for arrays of links by ``panel``; what follows what stands in ``NEXT``.
 """
 
 from enum import IntEnum

@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator.causes import PASSING, Cause
 from emulator.ephemeris import julian_date
 from emulator.frames import gmst_rad
 from emulator.linkplan import LinkPlan
+from emulator.physics.sun import sun_direction, sunlit
 from emulator.scenario import Scenario
+from emulator.terminals import Pointing
 from emulator.visibility import elevation_deg, in_sight, range_km
 
 STATIONS = [
@@ -31,12 +34,45 @@ def station(index: int, count: int, mask_deg: float) -> dict[str, Any]:
 
 
 @st.composite
+def pointings(draw: st.DrawFn) -> dict[str, Any]:
+    """What it takes a terminal to link up; often nothing."""
+    acquisition_s = draw(st.sampled_from([0.0, 9.0, 30.0]))
+    table: dict[str, Any] = {"acquisition_s": acquisition_s}
+    if acquisition_s and draw(st.booleans()):
+        table["acquisition_p95_s"] = 3 * acquisition_s
+        table["success"] = draw(st.sampled_from([1.0, 0.5]))
+        table["repeat_s"] = 1.0
+    return table | {
+        "lock_s": draw(st.sampled_from([0.0, 4.0])),
+        "coast_s": draw(st.sampled_from([0.0, 15.0, 200.0])),
+        "reacquisition_s": draw(st.sampled_from([0.0, 12.0])),
+        "slew_deg_s": draw(st.sampled_from([1.5, 360.0])),
+        "field_of_regard_deg": draw(st.sampled_from([180.0, 180.0, 100.0, 50.0])),
+        "sun_exclusion_deg": draw(st.sampled_from([0.0, 25.0])),
+        "sun_acquisition_deg": draw(st.sampled_from([0.0, 35.0])),
+        "max_tracking_deg_s": draw(st.sampled_from([100.0, 0.2])),
+        "max_range_rate_km_s": draw(st.sampled_from([100.0, 2.0])),
+    }
+
+
+@st.composite
+def isl_patterns(draw: st.DrawFn) -> dict[str, Any]:
+    pattern = draw(st.sampled_from(["ring", "grid", "grid", "nearest", "visible"]))
+    return {
+        "pattern": pattern,
+        "k": draw(st.integers(1, 3)),
+        "hysteresis": draw(st.sampled_from([0.0, 0.5])),
+        "seam": draw(st.sampled_from(["open", "closed"])),
+        "latitude_cut_deg": draw(st.sampled_from([90.0, 60.0])),
+    }
+
+
+@st.composite
 def small_tables(draw: st.DrawFn, walker_table: Callable[..., dict]) -> dict[str, Any]:
     planes = draw(st.integers(1, 4))
     per_plane = draw(st.integers(1, 8))
     phasing = draw(st.integers(0, planes - 1))
     inclination = draw(st.sampled_from([0, 53, 97.6]))
-    patterns = draw(st.lists(st.sampled_from(["ring", "grid", "nearest", "visible"]), max_size=2))
     table = walker_table(
         f"{inclination}:{planes * per_plane}/{planes}/{phasing}",
         draw(st.sampled_from([400.0, 780.0, 1500.0, 8000.0])),
@@ -44,8 +80,9 @@ def small_tables(draw: st.DrawFn, walker_table: Callable[..., dict]) -> dict[str
         scenario={
             "duration_s": draw(st.sampled_from([60.0, 610.0, 3000.0])),
             "step_s": draw(st.sampled_from([10.0, 25.0])),
+            "seed": draw(st.integers(0, 9)),
         },
-        isl=[{"pattern": pattern, "k": draw(st.integers(1, 3))} for pattern in patterns],
+        isl=draw(st.lists(isl_patterns(), max_size=3)),
         ground={
             "selection": draw(
                 st.sampled_from(["highest-elevation", "longest-remaining", "fewest-switches"])
@@ -58,11 +95,31 @@ def small_tables(draw: st.DrawFn, walker_table: Callable[..., dict]) -> dict[str
     )
     for kind in table["terminals"].values():
         kind["max_range_km"] = draw(st.sampled_from([1500.0, 4000.0, 20000.0]))
-        kind["pointing"] = {"acquisition_s": draw(st.sampled_from([0.0, 9.0, 30.0]))}
+        kind["pointing"] = draw(pointings())
     shell = table["constellation"][0]
     shell["isl"]["count"] = draw(st.integers(1, 4))
     shell["gsl"]["count"] = draw(st.integers(0, 2))
     return table
+
+
+def frames(position_km: np.ndarray, velocity_km_s: np.ndarray) -> np.ndarray:
+    """Flight direction made level, right and down: ``(..., 3 axes, 3)``."""
+    down = -position_km / np.linalg.norm(position_km, axis=-1, keepdims=True)
+    across = np.cross(velocity_km_s, position_km)
+    right = across / np.linalg.norm(across, axis=-1, keepdims=True)
+    return np.stack((np.cross(right, down), right, down), axis=-2)
+
+
+ONE_METRE_KM = 1e-3
+"""Some satellites of these patterns meet: the direction from one to the other is then anybody's."""
+
+
+def length(vectors: np.ndarray) -> np.ndarray:
+    return np.maximum(np.linalg.norm(vectors, axis=-1), 1e-9)
+
+
+def angle_deg(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.degrees(np.arccos(np.clip((a * b).sum(-1) / length(a) / length(b), -1, 1)))
 
 
 @dataclass
@@ -74,9 +131,11 @@ class Sky:
     def __post_init__(self) -> None:
         run = self.plan.scenario.scenario
         t_s = np.arange(self.plan.steps) * run.step_s
-        self.position_km = self.plan.ephemeris.positions_km(t_s).swapaxes(0, 1)
+        states = self.plan.ephemeris.states(t_s)
+        self.position_km, self.velocity_km_s = (each.swapaxes(0, 1) for each in states)
         _, up = self.plan.ephemeris.stations_km(t_s)
         self.up = up.swapaxes(0, 1)
+        self.sun = sun_direction(*julian_date(run.start, t_s))
         self.grazing_height_km = run.grazing_height_km
 
     def elevation_deg(self, satellite: int, node: int) -> np.ndarray:
@@ -84,20 +143,62 @@ class Sky:
         site = self.up[:, node - len(self.plan.network.satellites)]
         return elevation_deg(self.position_km[:, node], site, self.position_km[:, satellite])
 
-    def usable(self, a: int, b: int) -> np.ndarray:
-        """At which steps two ports could be joined."""
+    def near(self, a: int, b: int) -> np.ndarray:
         network = self.plan.network
         ends = [self.position_km[:, network.port_node[port]] for port in (a, b)]
-        near = range_km(*ends) <= network.port_range_km[[a, b]].min()
-        if network.ports[a].kind == "isl":
-            return near & in_sight(*ends, self.grazing_height_km)
-        satellite, node = network.port_node[[a, b]].tolist()
-        place = self.plan.scenario.ground.station[node - len(network.satellites)]
-        return near & (self.elevation_deg(satellite, node) >= place.min_elevation_deg)
+        return range_km(*ends) <= network.port_range_km[[a, b]].min()
+
+    def pointing(self, port: int) -> Pointing:
+        """What limits the terminal at a port; one that says nothing has no limits."""
+        network = self.plan.network
+        return network.kinds[network.port_kind[port]].pointing or Pointing(acquisition_s=0.0)
+
+    def in_sight(self, a: int, b: int) -> np.ndarray:
+        """At which steps the Earth, or a station's mask, leaves room between two nodes."""
+        if b < len(self.plan.network.satellites):
+            ends = self.position_km[:, a], self.position_km[:, b]
+            return in_sight(*ends, self.grazing_height_km)
+        place = self.plan.scenario.ground.station[b - len(self.plan.network.satellites)]
+        return self.elevation_deg(a, b) >= place.min_elevation_deg
+
+    def followed(self, port: int, peer: int) -> np.ndarray:
+        """At which steps the terminal at ``port`` can turn to, follow and hear a node."""
+        network, pointing = self.plan.network, self.pointing(port)
+        own = network.port_node[port]
+        position_km, velocity_km_s = self.position_km[:, own], self.velocity_km_s[:, own]
+        line_km = self.position_km[:, peer] - position_km
+        relative_km_s = self.velocity_km_s[:, peer] - velocity_km_s
+        away_km = length(line_km)
+        speed_km_s = np.abs((line_km * relative_km_s).sum(-1)) / away_km
+        fine = speed_km_s <= (pointing.max_range_rate_km_s or np.inf) + 1e-9
+        fine &= ~self.blind(port, peer, pointing.sun_exclusion_deg - 1e-6)
+        if own < len(network.satellites):
+            axes = frames(position_km, velocity_km_s)
+            mount = (network.port_mount[port][:, None] * axes).sum(-2)
+            fine &= angle_deg(line_km, mount) <= pointing.field_of_regard_deg + 1e-6
+        # What turns the line of sight, less what the satellite turns by itself.
+        sight = np.cross(line_km, relative_km_s) / away_km[:, None] ** 2
+        turn = np.cross(position_km, velocity_km_s) / (position_km**2).sum(-1)[:, None]
+        rest = np.cross(sight - turn, line_km / away_km[:, None])
+        rate_deg_s = np.degrees(np.linalg.norm(rest, axis=-1))
+        fine &= rate_deg_s <= (pointing.max_tracking_deg_s or np.inf) + 1e-9
+        return fine | (away_km < ONE_METRE_KM)
+
+    def blind(self, port: int, peer: int, within_deg: float) -> np.ndarray:
+        """At which steps the Sun is so near to the line of sight, and not behind the Earth."""
+        own = self.position_km[:, self.plan.network.port_node[port]]
+        near = angle_deg(self.position_km[:, peer] - own, self.sun) < within_deg
+        return near & sunlit(own, self.sun)
+
+    def usable(self, a: int, b: int) -> np.ndarray:
+        """At which steps two ports could be joined."""
+        node_a, node_b = self.plan.network.port_node[[a, b]].tolist()
+        fine = self.near(a, b) & self.in_sight(node_a, node_b)
+        return fine & self.followed(a, node_b) & self.followed(b, node_a)
 
 
 @given(st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_contacts_of_small_constellations(walker_table: Callable, data: st.DataObject) -> None:
     plan = LinkPlan.of(Scenario.from_table(data.draw(small_tables(walker_table))))
     sky = Sky(plan)
@@ -105,10 +206,14 @@ def test_contacts_of_small_constellations(walker_table: Callable, data: st.DataO
     assert (contacts["start"] < contacts["end"]).all()
     assert (contacts["start"] >= 0).all()
     assert (contacts["end"] <= plan.steps).all()
+    assert ((contacts["ended"] == Cause.END) == (contacts["end"] == plan.steps)).all()
     assert_ports_serve_one_at_a_time(plan)
     assert_no_pair_twice_at_once(plan)
     for contact in contacts:
         assert_light_all_along(plan, sky, contact)
+    assert_every_step_is_light_or_has_one_cause(plan)
+    for outage in plan.timeline.outages:
+        assert_the_cause_is_true(plan, sky, outage)
 
 
 def assert_ports_serve_one_at_a_time(plan: LinkPlan) -> None:
@@ -140,14 +245,84 @@ def assert_light_all_along(plan: LinkPlan, sky: Sky, contact: np.void) -> None:
     if start == 0:
         return
     # Pointing takes its time, during which there must be something to point at.
-    pointing = [network.kinds[network.port_kind[port]].pointing for port in (a, b)]
-    setup = int(np.ceil(max(each.acquisition_s for each in pointing) / plan.step_s))
+    pointing = [sky.pointing(port) for port in (a, b)]
+    quickest_s = max(
+        each.lock_s + (0.0 if each.acquisition_p95_s else each.acquisition_s) for each in pointing
+    )
+    outages = plan.timeline.outages
+    own = np.sort(np.column_stack((outages["a"], outages["b"])), axis=1)
+    own = outages[(own == np.sort(network.port_node[[a, b]])).all(axis=1)]
+    coasted = own[np.isin(own["cause"], PASSING) & (own["end"] <= start)]["end"].max(initial=-1)
+    if plan.step_s * (start - coasted) < quickest_s:
+        # It looked on where it had looked.
+        quickest_s = max(each.reacquisition_s for each in pointing)
+    setup = int(np.ceil(quickest_s / plan.step_s - 1e-9))
     assert start - setup >= 1
     assert usable[start - setup : start].all()
     for port in (a, b):
-        mine = (plan.contacts["a"] == port) | (plan.contacts["b"] == port)
-        ended = plan.contacts["end"][mine & (plan.contacts["end"] <= start)]
-        assert (ended <= start - max(setup, 1)).all()
+        before = last_before(plan.contacts, port, start)
+        assert before is None or before["end"] <= start - max(setup, 1)
+
+
+def last_before(contacts: np.ndarray, port: int, step: int) -> np.void | None:
+    """The last contact of a port that ended by a step."""
+    mine = contacts[((contacts["a"] == port) | (contacts["b"] == port)) & (contacts["end"] <= step)]
+    return mine[np.argmax(mine["end"])] if len(mine) else None
+
+
+def lit_and_dark(plan: LinkPlan) -> dict[tuple[int, int], np.ndarray]:
+    """How many contacts and outages each pair of nodes has at each step, ``(2, steps)``."""
+    node = plan.network.port_node
+    found: dict[tuple[int, int], np.ndarray] = defaultdict(
+        lambda: np.zeros((2, plan.steps), dtype=int)
+    )
+    for row in plan.contacts:
+        pair = sorted((int(node[row["a"]]), int(node[row["b"]])))
+        found[tuple(pair)][0, row["start"] : row["end"]] += 1
+    for row in plan.timeline.outages:
+        assert row["start"] < row["end"] <= plan.steps
+        found[tuple(sorted((int(row["a"]), int(row["b"]))))][1, row["start"] : row["end"]] += 1
+    return found
+
+
+def assert_every_step_is_light_or_has_one_cause(plan: LinkPlan) -> None:
+    found = lit_and_dark(plan)
+    static = {tuple(sorted(pair)) for pair in plan.planner.lasers.static[:, :2].tolist()}
+    for pair, (lit, dark) in found.items():
+        assert (lit + dark <= 1).all(), pair
+        if pair in static:
+            assert (lit + dark == 1).all(), pair
+    assert static <= set(found)
+
+
+def assert_the_cause_is_true(plan: LinkPlan, sky: Sky, outage: np.void) -> None:
+    a, b, start, end, cause = outage.tolist()
+    when = slice(start, end)
+    medium = "isl" if b < len(plan.network.satellites) else "gsl"
+    ports = [port.index for port in plan.network.nodes[a].ports if port.kind == medium]
+    peers = [port.index for port in plan.network.nodes[b].ports if port.kind == medium]
+    in_sight = sky.in_sight(a, b)[when]
+    near = sky.near(ports[0], peers[0])[when]
+    if cause == Cause.EARTH:
+        assert not in_sight.any()
+        return
+    assert in_sight.all()
+    assert (cause == Cause.RANGE) == (not near.all()) == (not near.any())
+    if cause == Cause.SUN:
+        widest_deg = [
+            max(each.sun_exclusion_deg, each.sun_acquisition_deg) + 1e-6
+            for each in map(sky.pointing, (ports[0], peers[0]))
+        ]
+        blind = sky.blind(ports[0], b, widest_deg[0]) | sky.blind(peers[0], a, widest_deg[1])
+        blind |= range_km(sky.position_km[:, a], sky.position_km[:, b]) < ONE_METRE_KM
+        assert blind[when].all()
+    if cause >= Cause.NO_TERMINAL and cause != Cause.NOT_CHOSEN:
+        # Nothing stands in the way but the terminals themselves.
+        able = [
+            np.any([sky.followed(port, peer) for port in own], axis=0)
+            for own, peer in ((ports, b), (peers, a))
+        ]
+        assert (able[0] & able[1])[when].all()
 
 
 def one_antenna(walker_table: Callable, selection: str, **shell: Any) -> LinkPlan:

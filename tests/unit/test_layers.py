@@ -19,20 +19,9 @@ PURE = {
     for name in (
         *("errors", "units", "fields", "terminals", "sections", "network", "scenario"),
         *("scenario_checks", "frames", "ephemeris", "sky", "visibility", "budget", "causes"),
-        *("limits", "lasers", "ground", "remaining", "weather", "pointing", "acquiring", "panel"),
-        *(
-            "modems",
-            "energy",
-            "outages",
-            "fades",
-            "contacts",
-            "linkplan",
-            "faults",
-            "explain",
-            "passes",
-            "coldstart",
-            "sizing",
-        ),
+        *("limits", "lasers", "ground", "remaining", "weather", "pointing", "acquiring"),
+        *("assigning", "panel", "modems", "energy", "outages", "fades", "contacts", "linkplan"),
+        *("faults", "explain", "passes", "coldstart", "sizing"),
     )
 }
 PHYSICS = ("acquisition", "fading", "gas", "modcods", "optics", "power", "radio", "rain", "sun")
