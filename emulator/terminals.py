@@ -219,11 +219,10 @@ class Climate(Section):
 
     @model_validator(mode="after")
     def _spells_last(self) -> "Climate":
-        clear_share = 1 - self.cloudy_share
-        if clear_share and self.cloud_spell_h * 3600 < WEATHER_STEP_S / clear_share:
-            least_h = WEATHER_STEP_S / clear_share / 3600
+        least_s = WEATHER_STEP_S / ((1 - self.cloudy_share) or 1.0)
+        if self.cloud_spell_h * 3600 < least_s:
             raise ValueError(
-                f"cloud_spell_h must be at least {least_h:.3g} where cloudy_share is "
+                f"cloud_spell_h must be at least {least_s / 3600:.3g} where cloudy_share is "
                 f"{self.cloudy_share:g}: weather changes once a minute"
             )
         return self

@@ -130,16 +130,23 @@ class Skyward:
             # Most of the time no rain is on any path.
             raining = (percent <= rain.RAIN_PERCENT[1]) & (climate["rain_mm_h"] > 0)
             wet = np.flatnonzero(raining[station])
-            of = station[wet]
-            place = rain.RainSite(
-                latitude_deg[of],
-                np.maximum(altitude_km[of], 0.0),
-                climate["rain_mm_h"][of],
-                climate["rain_height_km"][of],
-            )
-            tilt_deg = sender.polarisation_deg
-            rain_db[wet] = rain.rain_exceeded_db(percent[of], height_deg[wet], ghz, place, tilt_deg)
+            if len(wet):
+                rain_db[wet] = rain.rain_exceeded_db(
+                    percent[station[wet]],
+                    height_deg[wet],
+                    ghz,
+                    self._rain_sites(latitude_deg, altitude_km).at(station[wet]),
+                    sender.polarisation_deg,
+                )
         return rain.total_db(gas_db, rain_db, cloud_db, twinkle_db)
+
+    def _rain_sites(self, latitude_deg: np.ndarray, altitude_km: np.ndarray) -> rain.RainSite:
+        return rain.RainSite(
+            latitude_deg,
+            np.maximum(altitude_km, 0.0),
+            self._climate["rain_mm_h"],
+            self._climate["rain_height_km"],
+        )
 
     def _places(self, t_s: float) -> np.ndarray:
         """Latitude, longitude and altitude in km of the stations, ``(3, stations)``."""

@@ -69,7 +69,7 @@ def heights_deg(ephemeris: Ephemeris, t_s: np.ndarray) -> np.ndarray:
     station_km, up = ephemeris.stations_km(t_s)
     line = satellite_km - station_km
     sine = (line * up).sum(-1) / np.sqrt((line**2).sum(-1))
-    return np.degrees(np.arcsin(sine))
+    return np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0)))
 
 
 def ends_s(
