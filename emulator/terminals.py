@@ -138,9 +138,17 @@ class Pointing(Section):
     """Doppler that the receiver can follow."""
 
     @model_validator(mode="after")
-    def _slower_than_median(self) -> "Pointing":
-        if self.acquisition_p95_s is not None and self.acquisition_p95_s < self.acquisition_s:
-            raise ValueError("acquisition_p95_s must be at least acquisition_s, the median")
+    def _times_that_can_be(self) -> "Pointing":
+        slowest_s = self.acquisition_p95_s
+        if slowest_s is not None and not 0 < self.acquisition_s <= slowest_s:
+            raise ValueError(
+                "acquisition_p95_s must be at least acquisition_s, the median, and that above 0"
+            )
+        at_once = self.acquisition_s == 0 or self.repeat_s == 0
+        if self.success < 1 and at_once and not self.scan:
+            raise ValueError(
+                "success below 1 takes time: acquisition_s and repeat_s must be above 0"
+            )
         return self
 
 
