@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+import numpy as np
+
 
 class Cause(IntEnum):
     """What keeps two terminals apart; 0 where light passes."""
@@ -41,6 +43,9 @@ class Cause(IntEnum):
 
 PASSING = (Cause.SUN, Cause.CLOUD, Cause.MARGIN)
 """Terminals point on for their coasting time: the peer is where it was."""
+
+IS_PASSING = np.isin(np.arange(len(Cause)), PASSING)
+"""``PASSING`` by cause, for arrays of them."""
 
 TEXT = {
     Cause.LINKED: "linked",

@@ -87,6 +87,8 @@ class Planner:
         found = {}
         for panel in self.panels.values():
             waiting = panel.links[panel.links["start"] < 0]
+            if not len(waiting):
+                continue
             waiting = waiting[~np.isin(waiting["key"], self.static_keys)]
             for link, cause in zip(waiting, panel.waits_for(waiting).tolist(), strict=True):
                 found[int(link["a"]), int(link["b"])] = cause

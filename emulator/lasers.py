@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emulator.causes import PASSING, Cause
+from emulator.causes import IS_PASSING, Cause
 from emulator.ephemeris import Ephemeris
 from emulator.limits import Limits
 from emulator.network import Network
@@ -87,7 +87,7 @@ class Lasers:
     def _given_up(self, sky: Sky, gone: np.ndarray, held: np.ndarray) -> np.ndarray:
         """Why links end that no pattern asks for any more."""
         cause = self._causes(sky, gone, held)
-        lost = (cause > 0) & ~np.isin(cause, PASSING)
+        lost = (cause > 0) & ~IS_PASSING[cause]
         return np.where(lost, cause, np.uint8(Cause.NOT_CHOSEN))
 
     def _causes(self, sky: Sky, rows: np.ndarray, held: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from emulator.acquiring import Durations
 from emulator.assigning import Assigner
-from emulator.causes import PASSING, Cause
+from emulator.causes import IS_PASSING, Cause
 from emulator.lasers import Wanted, pair_key
 from emulator.limits import Limits
 from emulator.network import Network
@@ -37,7 +37,8 @@ LINK = np.dtype(
 ``event``; ``cause``: what blocks it; ``start``: since which step it is lit, -1: dark."""
 
 _NOW_S = 1e-9
-_COASTS = (State.UP, State.COAST, State.REACQUIRE)
+_COASTS = np.isin(np.arange(len(State)), (State.UP, State.COAST, State.REACQUIRE))
+_SHINES = np.isin(np.arange(len(State)), (State.UP, State.REACQUIRE))
 
 
 class Panel:
@@ -86,10 +87,12 @@ class Panel:
         rows, cause = wanted.rows, wanted.cause
         keys = pair_key(rows[:, 0], rows[:, 1])
         where = self.find(keys)
+        if self._settled(cause, where):
+            return cause
         state = np.full(len(keys), State.IDLE)
         state[where >= 0] = self.links["state"][where[where >= 0]]
         # Whoever had light points on for a while where only something in between has come.
-        coasting = np.isin(cause, PASSING) & np.isin(state, _COASTS)
+        coasting = IS_PASSING[cause] & _COASTS[state]
         lit = self.links["start"] >= 0
         admitted, ports = self.assigner.admit(
             sky, rows, (cause == 0) | coasting, self.held, lit, self._waits(sky.step)
@@ -100,6 +103,15 @@ class Panel:
         self._advance(sky, sky.t_s + _NOW_S)
         self._light(sky.step)
         return self._status(keys, cause)
+
+    def _settled(self, cause: np.ndarray, where: np.ndarray) -> bool:
+        """Whether all who may be linked are, have light, and nobody else is: most steps."""
+        linked = where >= 0
+        return (
+            int(linked.sum()) == len(self.links)
+            and bool((linked == (cause == 0)).all())
+            and bool((self.links["start"] >= 0).all())
+        )
 
     def finish(self, steps: int) -> np.ndarray:
         """End what is still linked and return the contacts, dtype :data:`CONTACT`."""
@@ -143,9 +155,7 @@ class Panel:
         where = self.find(keys)
         linked = where >= 0
         where, cause = where[linked], cause[linked]
-        blocked = where[
-            (cause > 0) & np.isin(self.links["state"][where], (State.UP, State.REACQUIRE))
-        ]
+        blocked = where[(cause > 0) & _SHINES[self.links["state"][where]]]
         self.links["cause"][where] = cause
         if len(blocked):
             self._end(blocked, sky.step, self.links["cause"][blocked])

@@ -123,5 +123,5 @@ def test_a_link_in_the_making_says_when_there_will_be_light(walker_table: Callab
 
 
 def test_an_unknown_node_is_named_with_what_is_close(grid: dict) -> None:
-    with pytest.raises(RunError, match="'sat-01-99': no such node. There are sat-01-0"):
+    with pytest.raises(RunError, match=r"'sat-01-99': no such node\. There are sat-01-0"):
         explain(plan(grid), "sat-01-99", "sat-01-01", 0.0)
