@@ -229,6 +229,13 @@ class Routing(Section):
     """High: a ground station is where traffic ends, not a way between satellites."""
     converge_s: Annotated[float, Field(gt=0, le=600)] = 60.0
     """How long daemons may take to come up and agree before the run starts."""
+    bfd_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+    """BFD (RFC 5880) beside the protocol: a packet each so many milliseconds, three missed are a
+    loss. 0: none."""
+    bgp_as: Literal["satellite", "plane"] = "satellite"
+    """For BGP: an AS of its own for every node, or for every plane (or constellation)."""
+    cost_out_s: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """Raise the cost of a link so long before the plan cuts it, where the protocol can. 0: never."""
     record: bool | None = None
     """Write every change of every node's IPv4 routes into run.sqlite. Default: up to 300 nodes."""
 
