@@ -4,6 +4,8 @@ Terminals are integers: who is wanted finds a free one at both ends, or no link.
 precedence; nothing here remembers anything.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from emulator.lasers import held_ports, pair_key
@@ -25,13 +27,13 @@ class Assigner:
         admissible: np.ndarray,
         held: np.ndarray,
         lit: np.ndarray,
-        waits: np.ndarray,
+        waits: Callable[[int], np.ndarray],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return which of ``rows`` get terminals, and the ports that each would like to have.
 
         ``held``: rows (a, b, port a, port b) of the links there are, of which some are ``lit``;
-        ``waits``: for how many steps each port must stay dark. The ports returned are ``(rows,
-        2)``, -1: any; with fields of regard they are those to take.
+        ``waits(step)``: for how many steps each port would stay dark if it changed peers. The
+        ports returned are ``(rows, 2)``, -1: any; with fields of regard they are those to take.
         """
         ports = self._wishes(rows)
         chosen = np.flatnonzero(admissible)
@@ -44,7 +46,7 @@ class Assigner:
             if not self.limits.has_fields:
                 chosen = _greedy(rows, chosen, limit)
             elif scarce or (own[chosen, 0] < 0).any():
-                chosen = self._fit(sky, rows, chosen, limit, own, ports, waits)
+                chosen = self._fit(sky, rows, chosen, limit, own, ports, waits(sky.step))
             if scarce and self.spare.any():
                 going = admissible & np.isin(own[:, 0], held[lit, 2:])
                 chosen = self._overlap(rows, chosen, going, own, ports)

@@ -95,7 +95,7 @@ class Panel:
         coasting = IS_PASSING[cause] & _COASTS[state]
         lit = self.links["start"] >= 0
         admitted, ports = self.assigner.admit(
-            sky, rows, (cause == 0) | coasting, self.held, lit, self._waits(sky.step)
+            sky, rows, (cause == 0) | coasting, self.held, lit, self._waits
         )
         self._drop(sky, cause, admitted, where)
         self._block(sky, keys[admitted], cause[admitted])
@@ -207,9 +207,12 @@ class Panel:
         return int(free[np.argmin(waits[free])])
 
     def _waits(self, step: int) -> np.ndarray:
-        """For how many more steps each terminal that has lost its light must stay dark."""
+        """For how many steps each terminal would stay dark if it turned to another peer now."""
         since = self.dark_since
-        return np.where(since < 0, 0, np.maximum(since + self.dark_steps - step, 0))
+        waits = np.where(since < 0, 0, np.maximum(since + self.dark_steps - step, 0))
+        lit = self.links[self.links["start"] >= 0]
+        waits[lit["port_a"]] = waits[lit["port_b"]] = self.dark_steps
+        return waits
 
     def _slew_s(self, sky: Sky, links: np.ndarray) -> np.ndarray:
         """How long the slower end of each new link turns from where it looked last."""
