@@ -119,6 +119,79 @@ def test_nearest_joins_what_either_end_nominates(
     assert_shortest_first(rows, apart_km)
 
 
+def some_pairs(data: st.DataObject, members: np.ndarray) -> np.ndarray:
+    """Pairs of different members, in either order: what might be linked."""
+    if len(members) < 2:
+        return np.empty((0, 2), dtype=np.int32)
+    own = st.sampled_from(members.tolist())
+    pair = st.tuples(own, own).filter(lambda ends: ends[0] != ends[1])
+    pairs = data.draw(st.lists(pair, max_size=12, unique_by=frozenset))
+    return np.array(pairs, dtype=np.int32).reshape(-1, 2)
+
+
+@given(clouds, st.integers(1, 5), st.floats(100, 2e4), st.data())
+def test_without_hysteresis_it_does_not_matter_who_is_linked(
+    position_km: np.ndarray, k: int, reach_km: float, data: st.DataObject
+) -> None:
+    members = np.arange(1, len(position_km) - 1)
+    held = some_pairs(data, members)
+    plain = isl.nearest(position_km, members, k, reach_km)
+    assert np.array_equal(
+        isl.nearest(position_km, members, k, reach_km, held=held, hysteresis=0.0), plain
+    )
+
+
+@given(clouds, st.integers(1, 4), st.floats(100, 2e4), st.floats(0, 1), st.data())
+def test_a_neighbour_is_kept_until_k_others_are_nearer_by_the_share(
+    position_km: np.ndarray, k: int, reach_km: float, hysteresis: float, data: st.DataObject
+) -> None:
+    members = np.arange(1, len(position_km) - 1)
+    held = some_pairs(data, members)
+    apart_km = np.linalg.norm(position_km[:, None] - position_km, axis=-1)
+    rank_km = apart_km.copy()
+    a, b = held.T
+    rank_km[a, b] = rank_km[b, a] = apart_km[a, b] / (1 + hysteresis)
+    rows = isl.nearest(position_km, members, k, reach_km, held=held, hysteresis=hysteresis)
+    chosen, a_millimetre_km = pairs_of(rows), 1e-6
+    for own in members.tolist():
+        others = [o for o in members.tolist() if o != own and apart_km[own, o] <= reach_km]
+        for other in others:
+            nearer = sum(
+                rank_km[own, o] <= rank_km[own, other] + a_millimetre_km
+                for o in others
+                if o != other
+            )
+            if (min(own, other), max(own, other)) not in chosen:
+                assert nearer >= k
+    ranks = rank_km[rows[:, 0], rows[:, 1]]
+    assert (np.diff(ranks) >= -2 * a_millimetre_km).all(), "who is kept comes first, too"
+
+
+@given(clouds, st.integers(1, 4), st.floats(100, 2e4))
+def test_others_that_are_asked_do_not_ask_themselves(
+    position_km: np.ndarray, k: int, reach_km: float
+) -> None:
+    members, asked = np.arange(1, len(position_km), 2), np.arange(0, len(position_km), 2)
+    rows = isl.nearest(position_km, members, k, reach_km, asked)
+    apart_km = np.linalg.norm(position_km[:, None] - position_km, axis=-1)
+    expected = set()
+    for own in members.tolist():
+        for other in sorted(asked.tolist(), key=lambda o: apart_km[own, o])[:k]:
+            if apart_km[own, other] < reach_km:
+                expected.add((min(own, other), max(own, other)))
+    assert pairs_of(rows) == expected
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_neighbours_equally_far_are_told_apart_by_their_index_only(k: int) -> None:
+    turn = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    circle = 7000.0 * np.column_stack((np.cos(turn), np.sin(turn), np.zeros(12)))
+    expected = isl.nearest(circle, np.arange(12), k, 2e4)
+    for seed in range(20):
+        noise = np.random.default_rng(seed).normal(scale=1e-11, size=circle.shape)
+        assert np.array_equal(isl.nearest(circle + noise, np.arange(12), k, 2e4), expected)
+
+
 @given(clouds, st.floats(100, 2e4))
 def test_visible_is_every_pair_within_reach(position_km: np.ndarray, reach_km: float) -> None:
     members = np.arange(1, len(position_km) - 1)
