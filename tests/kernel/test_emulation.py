@@ -15,7 +15,8 @@ from emulator.errors import CapabilityError, RunError
 from emulator.kernel import namespaces, ownership
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
-from protocols.frr_ospf import CRASH_DIR, FRR_RUN, FrrOspf
+from protocols.frr import CRASH_DIR, FRR_RUN
+from protocols.frr_ospf import FrrOspf
 from protocols.static import NO_ROUTE, Static
 from tests.kernel.toys import Build, walker
 from topologies import presets

@@ -16,9 +16,10 @@ from emulator.kernel import namespaces
 from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
-from protocols import frr_ospf
+from protocols import frr
 from protocols.daemons import Daemons
-from protocols.frr_ospf import FRR_RUN, FrrOspf, ask
+from protocols.frr import FRR_RUN, ask
+from protocols.frr_ospf import FrrOspf
 from protocols.static import next_hops
 from tests.kernel.toys import Build, walker
 
@@ -150,8 +151,8 @@ def test_a_daemon_that_cannot_start_is_named(build: Build, monkeypatch) -> None:
         argv = real(daemon, pathspace, folder)
         return [*argv, "--no-such-option"] if folder.name == broken.name else argv
 
-    real = frr_ospf.command
-    monkeypatch.setattr(frr_ospf, "command", command)
+    real = frr.command
+    monkeypatch.setattr(frr, "command", command)
     try:
         with pytest.raises(DaemonError, match=f"zebra of {broken.name} ended with exit code 1"):
             routing.start()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from emulator.network import Network
 from emulator.scenario import Scenario
-from protocols.frr_ospf import command, ospfd_conf, zebra_conf
+from protocols.frr import command, zebra_conf
+from protocols.frr_ospf import ospfd_conf
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
