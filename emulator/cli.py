@@ -300,6 +300,41 @@ def bench(parts: tuple[str, ...]) -> None:
     console.bench(parts)
 
 
+@cli.command()
+@click.argument("scenario")
+@click.option("--routing", "routings", required=True, help="Protocols, by commas: a,b,c.")
+@click.option("--repeat", type=click.IntRange(1, 1000), default=1, help="Runs of each, by seed.")
+@click.option("--clock", type=click.Choice(["auto", "real", "virtual"]), default="auto")
+@click.option("--at-once", type=click.IntRange(1, 256), help="Runs side by side. Default: cores.")
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv", "markdown"]),
+    default="table",
+    show_default=True,
+)
+def compare(
+    scenario: str,
+    routings: str,
+    repeat: int,
+    clock: str,
+    at_once: int | None,
+    runs: Path,
+    form: str,
+) -> None:
+    """Run SCENARIO under several routing protocols and compare what became of its traffic.
+
+    Every run is kept. A run that fails is told, and the others go on.
+
+    \b
+    lasermesh compare iridium-next --routing static,bird-ospf,frr-ospf --repeat 3
+    """
+    from emulator.lab import show
+
+    sys.exit(show.compare(scenario, routings, repeat, clock, at_once, runs, form))
+
+
 @cli.command(hidden=True)
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.argument("run_id")

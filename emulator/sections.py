@@ -237,7 +237,7 @@ class Routing(Section):
     cost_out_s: Annotated[float, Field(ge=0, le=60)] = 0.0
     """Raise the cost of a link so long before the plan cuts it, where the protocol can. 0: never."""
     record: bool | None = None
-    """Write every change of every node's IPv4 routes into run.sqlite. Default: up to 300 nodes."""
+    """Write every change of every node's routes into run.sqlite. Default: up to 300 nodes."""
 
     @model_validator(mode="after")
     def _dead_after_hello(self) -> "Routing":

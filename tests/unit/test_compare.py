@@ -1,0 +1,145 @@
+"""The routing laboratory: outages, estimates, tables; how jobs are made and how they fail."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy.stats import t as student
+
+from emulator import record
+from emulator.errors import ScenarioError
+from emulator.lab import compare, jobs, metrics
+from emulator.lab.compare import Comparison, Estimate
+from emulator.lab.jobs import Job, Outcome
+from emulator.scenario import Scenario
+
+
+def probe(t_s: float, rtt_ms: float | None, pair: str = "ab", due: float = 10.0) -> dict[str, Any]:
+    a, b = pair
+    return {"probe": 1, "t_s": t_s, "a": a, "b": b, "rtt_ms": rtt_ms, "expected_ms": due}
+
+
+def finished(folder: Path, probes: list[dict[str, Any]], converged_s: float = 1.5) -> Path:
+    """A run's directory with these probes."""
+    folder.mkdir(parents=True)
+    record.write_tables(folder, [], probes)
+    (folder / "summary.json").write_text(json.dumps({"routing": {"converged_s": converged_s}}))
+    return folder
+
+
+def test_an_outage_is_from_answer_to_answer(tmp_path: Path) -> None:
+    answers = [(0.0, 10.5), (0.1, None), (0.2, None), (0.3, 11.5), (0.4, 11.0), (0.5, None)]
+    found = metrics.read(finished(tmp_path / "run", [probe(*each) for each in answers]))
+    assert found.outages_s == pytest.approx((0.3, 0.1))
+    assert (found.probes, found.lost, found.worst_outage_s) == (6, 3, pytest.approx(0.3))
+    assert found.loss == 0.5
+    assert found.rtt_ms == pytest.approx(11.0)
+    assert found.excess_ms == pytest.approx(1.0)
+    assert found.route_changes is None
+
+
+def test_pairs_have_their_own_outages(tmp_path: Path) -> None:
+    probes = [probe(0.1 * n, None if n == 3 else 10.0, "ab") for n in range(6)]
+    probes += [probe(0.1 * n + 0.05, 10.0, "cd") for n in range(6)]
+    found = metrics.read(finished(tmp_path / "run", probes))
+    assert found.outages_s == pytest.approx((0.2,))
+
+
+def test_a_pair_never_answered_is_out_as_long_as_it_was_watched(tmp_path: Path) -> None:
+    found = metrics.read(finished(tmp_path / "run", [probe(0.5 * n, None) for n in range(5)]))
+    assert found.outages_s == (2.0,)
+    assert found.rtt_ms is None
+
+
+def test_an_estimate_has_students_interval() -> None:
+    values = [1.0, 2.0, 4.0]
+    estimate = Estimate.of(values)
+    deviation = (((1 - 7 / 3) ** 2 + (2 - 7 / 3) ** 2 + (4 - 7 / 3) ** 2) / 2) ** 0.5
+    assert estimate.mean == pytest.approx(7 / 3)
+    assert estimate.half_width == pytest.approx(student.ppf(0.975, 2) * deviation / 3**0.5)
+    assert Estimate.of([3.0]) == Estimate(3.0, None)
+
+
+@pytest.fixture
+def comparison(tmp_path: Path) -> Comparison:
+    """Two protocols with two seeds each, of which one run failed."""
+    outcomes, found = [], {}
+    for routing, seed, gaps in (("fast", 1, 1), ("fast", 2, 3), ("slow", 1, 20), ("slow", 2, 0)):
+        job = Job(routing, seed, tmp_path / f"{routing}-{seed}")
+        broken = not gaps
+        outcomes.append(Outcome(job, "exit code 1:\nospfd of a ended" if broken else ""))
+        if not broken:
+            probes = [probe(0.1 * n, None if 1 <= n <= gaps else 10.0) for n in range(40)]
+            found[job] = metrics.read(finished(job.folder / "run", probes))
+    return Comparison("toy", tuple(outcomes), found)
+
+
+def test_rows_hold_estimates_of_the_runs_that_ended(comparison: Comparison) -> None:
+    fast, slow = comparison.rows()
+    assert (fast["routing"], fast["runs"], fast["failed"]) == ("fast", 2, 0)
+    assert (slow["routing"], slow["runs"], slow["failed"]) == ("slow", 1, 1)
+    assert fast["lost %"].mean == pytest.approx(100 * 4 / 80)
+    assert slow["outage max s"] == Estimate(pytest.approx(2.1), None)
+    assert slow["route changes"] is None
+
+
+def test_every_form_says_the_same(comparison: Comparison) -> None:
+    told = json.loads(compare.to_json(comparison))
+    assert [run["failure"] for run in told["runs"]][:3] == ["", "", ""]
+    assert told["runs"][3]["figures"] is None
+    assert told["runs"][0]["figures"]["lost %"] == pytest.approx(2.5)
+    rows = list(csv.DictReader(io.StringIO(compare.to_csv(comparison))))
+    assert float(rows[0]["lost %"]) == pytest.approx(5.0)
+    assert rows[1]["lost % ±"] == ""
+    table = compare.to_markdown(comparison)
+    assert "| slow | 1 (1 failed) |" in table
+    assert all(f"**{heading}**" in table for heading in compare.FIGURES)
+
+
+def test_what_is_written_is_the_same_to_the_byte(comparison: Comparison, tmp_path: Path) -> None:
+    written = []
+    for name in ("once", "again"):
+        (tmp_path / name).mkdir()
+        compare.write(comparison, tmp_path / name)
+        written.append({p.name: p.read_bytes() for p in sorted((tmp_path / name).iterdir())})
+    assert written[0] == written[1]
+    assert set(written[0]) >= {"compare.json", "compare.csv", "compare.md", "outages.svg"}
+
+
+def test_jobs_differ_in_routing_and_seed_only(
+    walker_scenario: Callable[..., Scenario], tmp_path: Path
+) -> None:
+    scenario = walker_scenario(scenario={"seed": 5})
+    made = jobs.prepare(scenario, ["static", "none"], 2, tmp_path / "lab")
+    assert [(job.routing, job.seed) for job in made] == [
+        ("static", 5), ("static", 6), ("none", 5), ("none", 6),
+    ]  # fmt: skip
+    loaded = [Scenario.load(job.scenario) for job in made]
+    assert [each.routing.protocol for each in loaded] == ["static", "static", "none", "none"]
+    assert loaded[0] == scenario.model_copy(update={"routing": loaded[0].routing})
+    assert all(job.run_dir is None for job in made)
+
+
+def test_an_unknown_protocol_stops_everything_beforehand(
+    walker_scenario: Callable[..., Scenario], tmp_path: Path
+) -> None:
+    with pytest.raises(ScenarioError, match="routing protocol"):
+        jobs.prepare(walker_scenario(), ["static", "magic"], 1, tmp_path / "lab")
+    assert not (tmp_path / "lab").exists()
+
+
+def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    made = [Job("static", number, tmp_path / f"static-{number}") for number in range(2)]
+    for job in made:
+        job.folder.mkdir()
+        job.scenario.write_text("{}")
+    told: list[Outcome] = []
+    outcomes = list(jobs.run(made, "virtual", 2, told.append))
+    assert [outcome.job for outcome in outcomes] == made
+    assert sorted(outcome.job.seed for outcome in told) == [0, 1]
+    assert all(outcome.failure.startswith("exit code 2:") for outcome in outcomes)
+    assert all("constellation" in outcome.failure for outcome in outcomes)
