@@ -51,6 +51,8 @@ class Daemons:
     """Base of such schemes. In a node's folder a daemon logs to NAME.log and prints to NAME.out."""
 
     floods = True
+    protocol = "OSPF"
+    """What errors call the protocol."""
     speaker = ""
     """Name of the daemon that speaks the protocol: the one to ask where routes are missing."""
     timer_slack_ns: int | None = None
@@ -111,7 +113,7 @@ class Daemons:
         return island - handle.routes().keys() - {handle.node.ipv4}
 
     def _not_converged(self, first: str, island: dict[str, set[str]], deadline_s: float) -> str:
-        lines = [f"OSPF did not converge within {deadline_s:.0f} s:"]
+        lines = [f"{self.protocol} did not converge within {deadline_s:.0f} s:"]
         names = list(self.nodes)
         for name in names[names.index(first) :]:
             if lacking := sorted(self._lacking(name, island[name])):

@@ -16,8 +16,9 @@ from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
-from protocols import bird_ospf
-from protocols.bird_ospf import BirdOspf, ask
+from protocols import bird
+from protocols.bird import ask
+from protocols.bird_ospf import BirdOspf
 from protocols.daemons import Daemons
 from protocols.frr_ospf import FrrOspf
 from tests.kernel.test_frr import ended
@@ -143,8 +144,8 @@ def test_a_bird_that_cannot_start_is_named(build: Build, monkeypatch) -> None:
     def command(folder: Path) -> list[str]:
         return [*real(folder), *(["--no-such-option"] if folder.name == broken.name else [])]
 
-    real = bird_ospf.command
-    monkeypatch.setattr(bird_ospf, "command", command)
+    real = bird.command
+    monkeypatch.setattr(bird, "command", command)
     try:
         with pytest.raises(DaemonError, match=f"bird of {broken.name} ended with exit code 1"):
             routing.start()

@@ -8,7 +8,8 @@ import pytest
 
 from emulator.network import Network, Node
 from emulator.scenario import Scenario
-from protocols.bird_ospf import BIRD, BirdOspf, _answer, bird_conf, command
+from protocols.bird import BIRD, _answer, command
+from protocols.bird_ospf import BirdOspf, ospf_conf
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SCENARIO = Scenario.load("three-body")
@@ -17,7 +18,7 @@ NETWORK = Network.of(SCENARIO)
 
 @pytest.mark.parametrize("name", ["scs-01-a", "miyun"])
 def test_satellite_and_station_configurations_are_golden(name: str) -> None:
-    text = bird_conf(NETWORK.node(name), SCENARIO.routing, Path("/state") / name)
+    text = ospf_conf(NETWORK.node(name), SCENARIO.routing, Path("/state") / name)
     assert text == (GOLDEN / f"bird-{name}.conf").read_text()
 
 
@@ -27,7 +28,7 @@ def test_bird_takes_the_configuration(tmp_path: Path, ports: int | None) -> None
     node = NETWORK.nodes[0]
     node = Node(node.index, node.name, node.kind, node.ports[:ports])
     path = tmp_path / "bird.conf"
-    path.write_text(bird_conf(node, SCENARIO.routing, tmp_path))
+    path.write_text(ospf_conf(node, SCENARIO.routing, tmp_path))
     done = subprocess.run([BIRD, "-p", "-c", path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
