@@ -156,6 +156,8 @@ class _Explanation:
             [cause] = planner.ground.causes(sky, *nodes, free)
         else:
             [cause] = self._limits().causes(sky, *nodes, *free.T)
+        if self._without_power() and (not cause or cause > Cause.POWER):
+            return Cause.POWER
         if cause:
             return Cause(int(cause))
         if self.medium == "isl" and not self._asked_for():
@@ -198,11 +200,7 @@ class _Explanation:
                 most = limits.doppler_km_s[[a, b]].min()
                 return f"{rate:+.2f} km/s, the receivers follow {most:g} km/s"
             case Cause.TRACKING:
-                turn = tracking_rate_rad_s(
-                    where_b - where_a, speed[1] - speed[0], where_a, speed[0]
-                )
-                most = limits.tracking_deg_s[[a, b]].min()
-                return f"{np.degrees(float(turn)):.2f} degrees/s, terminals follow {most:g}"
+                return self._turning()
             case Cause.SUN:
                 angle_deg = float(limits.sun_angles_deg(self._sky(), *one)[0])
                 return f"{angle_deg:.1f} degrees from the line of sight"
@@ -210,24 +208,57 @@ class _Explanation:
                 return self.b.name
             case Cause.POWER:
                 return self._without_power()
+            case Cause.MARGIN:
+                return self._short(*one)
             case Cause.NO_TERMINAL:
-                return self._busy() or "a node has none"
+                return self._busy()
             case Cause.NOT_CHOSEN:
                 return self._preferred()
         return self._next() if cause in _PHASES else ""
 
+    def _turning(self) -> str:
+        """How fast the line of sight turns for an end that cannot follow it."""
+        sky, limits, said = self._sky(), self._limits(), ""
+        for near, far in ((self.a.index, self.b.index), (self.b.index, self.a.index)):
+            where, speed = sky.position_km[near], sky.velocity_km_s[near]
+            line, relative = sky.position_km[far] - where, sky.velocity_km_s[far] - speed
+            turn_deg_s = float(np.degrees(tracking_rate_rad_s(line, relative, where, speed)))
+            most_deg_s = float(limits.tracking_deg_s[near])
+            if turn_deg_s > most_deg_s:
+                said = f"{turn_deg_s:.2f} degrees/s, the terminal follows {most_deg_s:g}"
+        return said
+
+    def _short(self, a: np.ndarray, b: np.ndarray) -> str:
+        """How many decibels the worse direction lacks for a link to begin."""
+        sky, ground = self._sky(), self.plan.planner.ground
+        lost_db = ground.attenuation_db(sky, a, b) if self.medium == "gsl" else 0.0
+        away_km = range_km(sky.position_km[a], sky.position_km[b])
+        [spare_db] = self._limits().spare_db(a, b, away_km, lost_db, np.array([False]))
+        if np.isinf(spare_db):
+            return "the terminals do not understand each other"
+        return f"{-spare_db:.1f} dB less than a link needs to begin"
+
     def _busy(self) -> str:
-        """Whom the terminals of an end serve that has none free."""
+        """Whom the terminals of an end serve that has none free, or that it has none at all."""
         for node in (self.a, self.b):
-            own = [port for port in node.ports if port.kind == self.medium]
-            joined = self.plan.joined(self.step)
-            ports = np.concatenate((joined["a"], joined["b"]))
-            peers = np.concatenate((joined["b"], joined["a"]))
-            mine = np.isin(ports, [port.index for port in own])
-            if own and mine.sum() >= len(own):
-                names = [self._name(port) for port in peers[mine].tolist()]
-                return f"{node.name} serves {', '.join(sorted(names))}"
+            count, names = int(self._limits().count[node.index]), self._served(node.index)
+            if not count:
+                return f"{node.name} has none"
+            if len(names) >= count:
+                return f"{node.name} serves {', '.join(names)}"
         return ""
+
+    def _served(self, node: int) -> list[str]:
+        """Names of those to whom a node's terminals of this medium are linked or about to be."""
+        network, step = self.plan.network, self.step
+        lit, dark = self.plan.joined(step), self.plan.timeline.outages
+        coming = np.isin(dark["cause"], _PHASES) & (dark["start"] <= step) & (step < dark["end"])
+        lit_ends = network.port_node[np.column_stack((lit["a"], lit["b"]))]
+        ends = np.concatenate((lit_ends, np.column_stack((dark["a"][coming], dark["b"][coming]))))
+        to_ground = ends.max(axis=1, initial=0) >= len(network.satellites)
+        ends = ends[to_ground == (self.medium == "gsl")]
+        peers = np.concatenate((ends[ends[:, 0] == node, 1], ends[ends[:, 1] == node, 0]))
+        return sorted(network.nodes[peer].name for peer in peers.tolist())
 
     def _without_power(self) -> str:
         rows = self.plan.timeline.shed
@@ -249,9 +280,6 @@ class _Explanation:
             if each.cause is Cause.LINKED and each.start_s > self.step * self.plan.step_s
         ]
         return f"light at {ahead[0].start_s:g} s" if ahead else "no light before it is given up"
-
-    def _name(self, port: int) -> str:
-        return self.plan.network.nodes[int(self.plan.network.port_node[port])].name
 
     def _limits(self) -> Limits:
         return self.plan.planner.limits[self.medium]

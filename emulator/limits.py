@@ -86,7 +86,7 @@ class Limits:
         away_km = range_km(where_a, where_b)
         # From the last to the first cause: what is written later is told.
         if self.has_budget:
-            spare_db = self._spare_db(a, b, away_km, attenuation_db, held)
+            spare_db = self.spare_db(a, b, away_km, attenuation_db, held)
             cause[spare_db < 0] = Cause.MARGIN
         if self.has_sun:
             cause[self._blinded(sky, a, b, held)] = Cause.SUN
@@ -117,7 +117,7 @@ class Limits:
             self.budgets.level_db(kind_b, kind_a, away_km, up_db),
         )
 
-    def _spare_db(
+    def spare_db(
         self,
         a: np.ndarray,
         b: np.ndarray,
@@ -125,7 +125,10 @@ class Limits:
         attenuation_db: object,
         held: np.ndarray,
     ) -> np.ndarray:
-        """Decibels that the worse direction has above what it needs at the lowest rung."""
+        """Return the decibels that the worse direction has above what its lowest rung needs.
+
+        Pairs that are not ``held`` need ``min_margin_db`` besides; -inf: they never fit.
+        """
         there_db, back_db = self.levels_db(a, b, away_km, attenuation_db)
         wanted_a, wanted_b = (np.where(held, 0.0, self.min_margin_db[each]) for each in (a, b))
         lowest_db = self.budgets.rungs[0][..., 0]

@@ -65,6 +65,42 @@ def test_no_margin_left(grid: dict) -> None:
     optical = {"tx_power_w": 0.001, "aperture_m": 0.02, "photons_per_bit": 500.0}
     said = line(plan(grid, optical=optical), "sat-01-01", "sat-01-02")
     assert TEXT[Cause.MARGIN] in said
+    assert "dB less than a link needs to begin" in said
+
+
+def test_decibels_that_lack_are_those_that_would_do(grid: dict) -> None:
+    optical = {"aperture_m": 0.04, "photons_per_bit": 500.0, "tx_power_w": 0.1}
+    said = line(plan(grid, optical=optical), "sat-01-01", "sat-01-02")
+    lacking_db = float(said.split("(")[1].split()[0])
+    for more_db, word in ((lacking_db - 0.06, "dark"), (lacking_db + 0.06, "linked")):
+        brighter = optical | {"tx_power_w": 0.1 * 10 ** (more_db / 10)}
+        assert f": {word}" in line(plan(grid, optical=brighter), "sat-01-01", "sat-01-02")
+
+
+def test_without_power_there_is_no_light_whoever_asks(walker_table: Callable) -> None:
+    site = {"name": "g", "latitude_deg": 0.0, "longitude_deg": 0.0}
+    site |= {"min_elevation_deg": 0.0, "antennas": {"kind": "radio", "count": 1}}
+    table = walker_table("0:12/1/0", 3000.0, ground={"station": [site]}, isl=[])
+    table["isl"] = [{"pattern": "nearest"}]
+    empty = {"solar_area_m2": 0.01, "battery_wh": 10.0, "bus_w": 10.0, "charge": 0.0}
+    table["constellation"][0]["platform"] = empty
+    built = plan(table)
+    assert TEXT[Cause.POWER] + " (sat-01-01, sat-01-02)" in line(built, "sat-01-01", "sat-01-02")
+    above = [line(built, f"sat-01-{n:02}", "g") for n in range(1, 13)]
+    assert any(f"{TEXT[Cause.POWER]} (sat-01-" in said for said in above)
+
+
+def test_terminals_that_are_acquiring_are_not_free(walker_table: Callable) -> None:
+    """Empty batteries are full after a step in sunlight: then terminals begin to acquire."""
+    table = walker_table("0:12/1/0", 3000.0, isl=[{"pattern": "visible"}])
+    table["scenario"]["duration_s"] = 100.0
+    table["constellation"][0]["isl"]["count"] = 1
+    weak = {"solar_area_m2": 10.0, "battery_wh": 1.0, "bus_w": 1.0, "charge": 0.0}
+    table["constellation"][0]["platform"] = weak
+    built = plan(table, pointing={"acquisition_s": 45.0})
+    assert "acquiring (light at " in line(built, "sat-01-02", "sat-01-03", 30.0)
+    said = line(built, "sat-01-03", "sat-01-04", 30.0)
+    assert "no terminal is free (sat-01-03 serves sat-01-02)" in said
 
 
 def test_no_pattern_asks(walker_table: Callable) -> None:
