@@ -81,7 +81,12 @@ def run(scenario: str, clock: str, kernel: str, routing: str | None, runs: Path)
 @click.option("--format", "form", type=_FORMATS, default="table", show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here (npz needs it).")
 @click.option("--passes", is_flag=True, help="Passes over each station and sunlight instead.")
-@click.option("--explain", nargs=2, metavar="A B", help="Why A and B are linked, or why not.")
+@click.option(
+    "--explain",
+    nargs=2,
+    metavar="A B",
+    help="Why the nodes A and B are linked, or why not: at --at in one line, else all along.",
+)
 def plan(
     scenario: str,
     at: str | None,
@@ -95,12 +100,12 @@ def plan(
     Without --at the table lists contacts, as `lasermesh contacts` does, and the other formats every
     link at every step.
     """
-    from emulator import console
+    from emulator import scenario_console
 
     if explain:
-        console.explain(scenario, explain, at)
+        scenario_console.explain(scenario, explain, at)
     else:
-        console.plan(scenario, at, form, output, passes)
+        scenario_console.plan(scenario, at, form, output, passes)
 
 
 @cli.command()
@@ -112,10 +117,22 @@ def plan(
     default="table",
     show_default=True,
 )
-@click.option("--medium", type=click.Choice(["isl", "gsl", "all"]), default="all")
+@click.option(
+    "--medium",
+    type=click.Choice(["isl", "gsl", "all"]),
+    default="all",
+    show_default=True,
+    help="Between satellites, with the ground, or both.",
+)
 @click.option("--between", nargs=2, metavar="A B", help="Only between these two nodes.")
 @click.option("--over", metavar="NODE", help="Only contacts of this node.")
-@click.option("--min-duration", type=click.FloatRange(min=0), default=0.0, metavar="S")
+@click.option(
+    "--min-duration",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="S",
+    help="Only contacts of so many seconds or more.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here.")
 def contacts(
     scenario: str,
@@ -131,20 +148,20 @@ def contacts(
     Rates and volumes are as emulated: divided by rate_scale. tvr is the IETF's schedule of a
     time-variant topology (draft-ietf-tvr-schedule-yang) in JSON.
     """
-    from emulator import console
+    from emulator import scenario_console
 
     wanted = {"between": between, "over": over, "min_duration_s": min_duration}
     wanted["medium"] = None if medium == "all" else medium
-    console.contacts(scenario, form, wanted, output)
+    scenario_console.contacts(scenario, form, wanted, output)
 
 
 @cli.command()
 @click.argument("scenarios", nargs=-1, required=True)
 def check(scenarios: tuple[str, ...]) -> None:
     """Check SCENARIOS and list every problem at once."""
-    from emulator import console
+    from emulator import scenario_console
 
-    sys.exit(console.check(scenarios))
+    sys.exit(scenario_console.check(scenarios))
 
 
 @cli.command()
@@ -158,9 +175,9 @@ def schema() -> None:
 @cli.command()
 def scenarios() -> None:
     """List the presets."""
-    from emulator import console
+    from emulator import scenario_console
 
-    console.scenarios()
+    scenario_console.scenarios()
 
 
 @cli.command()
@@ -171,9 +188,9 @@ def terminals(name: str | None, form: str) -> None:
 
     With NAME, every figure of that one beside its source.
     """
-    from emulator import console
+    from emulator import scenario_console
 
-    console.terminals(name, form)
+    scenario_console.terminals(name, form)
 
 
 @cli.command()

@@ -7,7 +7,7 @@ import numpy as np
 
 from emulator.causes import TEXT, Cause
 from emulator.errors import RunError
-from emulator.faults import Faults
+from emulator.faults import Faults, all_outages
 from emulator.limits import Limits
 from emulator.linkplan import LinkPlan
 from emulator.network import Node
@@ -41,7 +41,8 @@ class Interval:
 def history(plan: LinkPlan, a: str, b: str) -> list[Interval]:
     """Return all that the plan has written down of a pair, in order of time.
 
-    Pairs that no static pattern asks for have no outages on record while nothing points at them.
+    Events of the scenario overlap the contacts that they interrupt. Pairs that no static pattern
+    asks for have no outages on record while nothing points at them.
     Raises RunError where there is no such node.
     """
     near, far = (_node(plan, name).index for name in (a, b))
@@ -50,7 +51,7 @@ def history(plan: LinkPlan, a: str, b: str) -> list[Interval]:
         if {int(node[row["a"]]), int(node[row["b"]])} == {near, far}:
             ports = f"{plan.network.port_label(row['a'])} – {plan.network.port_label(row['b'])}"
             found.append(_interval(plan, row, Cause.LINKED, ports, Cause(int(row["ended"]))))
-    for row in plan.timeline.outages:
+    for row in all_outages(plan):
         if {int(row["a"]), int(row["b"])} == {near, far}:
             found.append(_interval(plan, row, Cause(int(row["cause"])), "", Cause.LINKED))
     return sorted(found, key=lambda each: each.start_s)

@@ -137,6 +137,8 @@ def test_events_of_the_scenario(grid: dict) -> None:
     assert "linked" in line(built, "sat-01-02", "sat-01-01", 10.0)
     assert "has cut this link" in line(built, "sat-01-02", "sat-01-01", 20.0)
     assert "has silenced sat-01-03" in line(built, "sat-01-02", "sat-01-03", 40.0)
+    spans = [(each.start_s, each.cause) for each in history(built, "sat-01-01", "sat-01-02")]
+    assert spans == [(0.0, Cause.LINKED), (20.0, Cause.FAULT)]
 
 
 def test_a_link_in_the_making_says_when_there_will_be_light(walker_table: Callable) -> None:
