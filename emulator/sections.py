@@ -235,7 +235,7 @@ class Routing(Section):
     bgp_as: Literal["satellite", "plane"] = "satellite"
     """For BGP: an AS of its own for every node, or for every plane (or constellation)."""
     cost_out_s: Annotated[float, Field(ge=0, le=60)] = 0.0
-    """Raise the cost of a link so long before the plan cuts it, where the protocol can. 0: never."""
+    """Raise a link's cost so long before the plan cuts it, where the protocol can. 0: never."""
     record: bool | None = None
     """Write every change of every node's routes into run.sqlite. Default: up to 300 nodes."""
 
