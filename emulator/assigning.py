@@ -74,23 +74,27 @@ class Assigner:
         Of several such it is the one that may shine first. Where only terminals in use can turn
         to the peer, it takes one from who is wanted less.
         """
-        ends = rows[chosen, :2]
-        off_deg = [self.limits.off_axes_deg(sky, near, far) for near, far in (ends.T, ends.T[::-1])]
-        left = limit.tolist()
+        ports[chosen] = own[chosen]
+        new = chosen[own[chosen, 0] < 0]
+        near, far = rows[new, :2].T
+        ahead_deg = self.limits.off_axes_deg(sky, near, far).tolist()
+        back_deg = self.limits.off_axes_deg(sky, far, near).tolist()
+        first, left = self.limits.first.tolist(), limit.tolist()
         in_use, taken, kept = set(own[chosen].ravel().tolist()), {-1}, []
-        first = self.limits.first
-        for place, (index, (a, b)) in enumerate(zip(chosen.tolist(), ends.tolist(), strict=True)):
-            pair = own[index].tolist()
+        looks = iter(zip(ahead_deg, back_deg, strict=True))
+        each = zip(chosen.tolist(), rows[chosen, :2].tolist(), own[chosen].tolist(), strict=True)
+        for index, (a, b), linked_by in each:
+            pair = linked_by
             if pair[0] < 0:
-                pair = [
-                    _closest(int(first[node]), angle_deg[place].tolist(), taken, in_use, waits)
-                    for node, angle_deg in zip((a, b), off_deg, strict=True)
-                ]
-            if left[a] > 0 and left[b] > 0 and not taken.intersection(pair):
+                there, back = next(looks)
+                pair = ports[index] = (
+                    _closest(first[a], there, taken, in_use, waits),
+                    _closest(first[b], back, taken, in_use, waits),
+                )
+            if left[a] > 0 and left[b] > 0 and taken.isdisjoint(pair):
                 left[a] -= 1
                 left[b] -= 1
                 taken.update(pair)
-                ports[index] = pair
                 kept.append(index)
         return np.array(kept, dtype=np.int64)
 
@@ -110,7 +114,7 @@ class Assigner:
         going = np.setdiff1d(np.flatnonzero(lit), chosen)
         for index, (a, b) in zip(going.tolist(), rows[going, :2].tolist(), strict=True):
             waits = any(self.spare[node] and coming[node] for node in (a, b))
-            if not waits or taken.intersection(own[index].tolist()):
+            if not waits or not taken.isdisjoint(own[index].tolist()):
                 continue
             if used[a] < self.capacity[a] and used[b] < self.capacity[b]:
                 used[[a, b]] += 1

@@ -107,11 +107,10 @@ class Panel:
     def _settled(self, cause: np.ndarray, where: np.ndarray) -> bool:
         """Whether all who may be linked are, have light, and nobody else is: most steps."""
         linked = where >= 0
-        return (
-            int(linked.sum()) == len(self.links)
-            and bool((linked == (cause == 0)).all())
-            and bool((self.links["start"] >= 0).all())
-        )
+        lit = self.links["start"] >= 0
+        named = np.zeros_like(lit)
+        named[where[linked]] = True
+        return bool((named & lit).all() and (linked == (cause == 0)).all())
 
     def finish(self, steps: int) -> np.ndarray:
         """End what is still linked and return the contacts, dtype :data:`CONTACT`."""
@@ -121,14 +120,16 @@ class Panel:
     def _drop(self, sky: Sky, cause: np.ndarray, admitted: np.ndarray, where: np.ndarray) -> None:
         """Give up all links that are not admitted, for the cause that their row has.
 
-        Those that have no row are out of reach: the ground segment's, below the mask.
+        That of its first row, if several patterns name a pair. Those that have no row are out of
+        reach: the ground segment's, below the mask.
         """
         if not len(self.links):
             return
         keep = np.zeros(len(self.links), dtype=bool)
         keep[where[admitted & (where >= 0)]] = True
         why = np.full(len(self.links), Cause.BELOW_MASK, dtype=np.uint8)
-        why[where[where >= 0]] = np.where(cause > 0, cause, Cause.NOT_CHOSEN)[where >= 0]
+        rows = np.flatnonzero(where >= 0)[::-1]
+        why[where[rows]] = np.where(cause[rows] > 0, cause[rows], Cause.NOT_CHOSEN)
         self._release(np.flatnonzero(~keep), sky, why)
 
     def _release(self, which: np.ndarray, sky: Sky, why: np.ndarray) -> None:

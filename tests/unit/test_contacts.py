@@ -198,7 +198,7 @@ class Sky:
 
 
 @given(st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_contacts_of_small_constellations(walker_table: Callable, data: st.DataObject) -> None:
     plan = LinkPlan.of(Scenario.from_table(data.draw(small_tables(walker_table))))
     sky = Sky(plan)
@@ -214,6 +214,7 @@ def test_contacts_of_small_constellations(walker_table: Callable, data: st.DataO
     assert_every_step_is_light_or_has_one_cause(plan)
     for outage in plan.timeline.outages:
         assert_the_cause_is_true(plan, sky, outage)
+    assert_contacts_end_by_what_begins_then(plan)
 
 
 def assert_ports_serve_one_at_a_time(plan: LinkPlan) -> None:
@@ -323,6 +324,19 @@ def assert_the_cause_is_true(plan: LinkPlan, sky: Sky, outage: np.void) -> None:
             for own, peer in ((ports, b), (peers, a))
         ]
         assert (able[0] & able[1])[when].all()
+
+
+def assert_contacts_end_by_what_begins_then(plan: LinkPlan) -> None:
+    node, begins = plan.network.port_node, {}
+    for a, b, start, _, cause in plan.timeline.outages.tolist():
+        begins[frozenset((a, b)), start] = cause
+    static = {frozenset(pair) for pair in plan.planner.lasers.static[:, :2].tolist()}
+    for a, b, _, end, ended in plan.contacts.tolist():
+        pair = frozenset(node[[a, b]].tolist())
+        if end < plan.steps and pair in static:
+            # Who gave way to others finds no terminal.
+            expected = Cause.NO_TERMINAL if ended == Cause.NOT_CHOSEN else ended
+            assert begins[pair, end] == expected
 
 
 def one_antenna(walker_table: Callable, selection: str, **shell: Any) -> LinkPlan:

@@ -77,6 +77,24 @@ def test_a_pair_is_one_link_whoever_names_it() -> None:
     assert bench.contacts() == [(0, 1, 0, 2, Cause.END)]
 
 
+def test_who_is_no_longer_named_is_given_up_whoever_else_is_named_twice() -> None:
+    bench = Bench(acquisition_s=0.0)
+    assert bench.step((0, 1), (2, 3)) == [LIT, LIT]
+    assert bench.step((0, 1), (1, 0)) == [LIT, LIT]
+    assert bench.contacts() == [
+        (2, 3, 0, 1, Cause.BELOW_MASK),
+        (0, 1, 0, 2, Cause.END),
+    ]
+
+
+def test_of_a_pair_that_is_named_twice_the_first_cause_is_told() -> None:
+    bench = Bench(acquisition_s=0.0)
+    bench.step((0, 1))
+    assert bench.step((0, 1), (1, 0), cause=[Cause.LATITUDE, LIT]) == [LIT, LIT]
+    bench.step((0, 1), (1, 0), cause=[Cause.LATITUDE, Cause.DOPPLER])
+    assert bench.contacts() == [(0, 1, 0, 2, Cause.LATITUDE)]
+
+
 @pytest.mark.parametrize("dark_steps", [1, 4])
 def test_a_terminal_that_changes_peers_is_dark_for_so_long(dark_steps: int) -> None:
     bench = Bench(dark_steps=dark_steps, acquisition_s=0.0)
