@@ -13,12 +13,12 @@ from emulator.causes import Cause
 from emulator.energy import Energy
 from emulator.ephemeris import Ephemeris
 from emulator.ground import GroundSegment
-from emulator.lasers import Lasers, Wanted
+from emulator.lasers import Lasers, Wanted, pair_key
 from emulator.limits import Limits
 from emulator.modems import RATE, Modems
 from emulator.network import Network
 from emulator.outages import OUTAGE, OutageLog
-from emulator.panel import CONTACT, Panel, pair_key
+from emulator.panel import CONTACT, Panel
 from emulator.scenario import Scenario
 from emulator.sky import Sky, skies
 from emulator.visibility import range_km

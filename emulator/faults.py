@@ -6,10 +6,10 @@ from math import ceil
 import numpy as np
 
 from emulator.causes import Cause
+from emulator.lasers import pair_key
 from emulator.linkplan import LinkPlan
 from emulator.network import Network
 from emulator.outages import OUTAGE
-from emulator.panel import pair_key
 from emulator.scenario import Scenario
 from emulator.sections import Event
 

@@ -9,10 +9,9 @@ import numpy as np
 from emulator.acquiring import Durations
 from emulator.causes import Cause
 from emulator.ephemeris import Ephemeris
-from emulator.lasers import Wanted
+from emulator.lasers import Wanted, pair_key
 from emulator.limits import Limits
 from emulator.network import Network
-from emulator.panel import pair_key
 from emulator.remaining import Remaining
 from emulator.scenario import Scenario
 from emulator.sky import Sky

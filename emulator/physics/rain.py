@@ -2,9 +2,9 @@
 
 Attenuations are *exceedances*: the dB that are exceeded ``p_percent`` of an average year. A site's
 weather as a process in time is one standard normal number z per site that changes slowly:
-:func:`rain_percent_of` turns it into the share of time that a z so high is exceeded, and
-:func:`rain_exceeded_db` of that share is the attenuation now. Over a long run it has P.618's own
-distribution, whatever the process behind z, and all satellites over a site see the same rain.
+``weather.rain_exceedance_percent`` turns it into the share of time that a z so high is exceeded,
+and :func:`rain_exceeded_db` of that share is the attenuation now. Over a long run it has P.618's
+own distribution, whatever the process behind z, and all satellites over a site see the same rain.
 
 Everything broadcasts. A polarisation's tilt is measured from the horizontal; 45 degrees stands for
 circular polarisation (P.838-3).
@@ -13,7 +13,6 @@ circular polarisation (P.838-3).
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
 
 from emulator.physics.gas import MIN_ELEVATION_DEG, air_mass, require_frequency_ghz
 
@@ -179,11 +178,6 @@ def rain_exceeded_db(
     """
     at_001_db = rain_001_db(elevation_deg, frequency_ghz, site, tilt_deg)
     return rain_at_percent_db(at_001_db, p_percent, elevation_deg, site.latitude_deg)
-
-
-def rain_percent_of(z: np.ndarray) -> np.ndarray:
-    """Share of time in percent that a standard normal number exceeds ``z``: 100 (1 - Phi(z))."""
-    return 100 * ndtr(-np.asarray(z, dtype=float))
 
 
 def scintillation_exceeded_db(

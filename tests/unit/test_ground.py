@@ -16,9 +16,9 @@ from emulator.contacts import Planner
 from emulator.ephemeris import Ephemeris, julian_date
 from emulator.frames import gmst_rad
 from emulator.ground import GroundSegment, slot_begins
+from emulator.lasers import pair_key
 from emulator.linkplan import LinkPlan
 from emulator.network import Network
-from emulator.panel import pair_key
 from emulator.remaining import AHEAD_S, Remaining
 from emulator.scenario import Scenario
 from emulator.sky import Sky, skies

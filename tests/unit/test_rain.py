@@ -20,11 +20,11 @@ from emulator.physics.rain import (
     rain_at_percent_db,
     rain_coefficients,
     rain_exceeded_db,
-    rain_percent_of,
     rain_specific_db_km,
     scintillation_exceeded_db,
     total_db,
 )
+from emulator.physics.weather import rain_exceedance_percent
 
 PRINTED_DIGITS = 1e-7
 """Relative; the ITU's sheets print nine or ten digits, their vapour column eight decimals."""
@@ -242,15 +242,9 @@ def test_the_horizon_is_reached_without_a_jump(london: RainSite) -> None:
     assert (np.diff(lost[1:4]) < 0).all()
 
 
-def test_share_of_time_of_a_standard_normal_number() -> None:
-    # Quantiles as in the tables of any textbook.
-    z = np.array([0.0, 1.644854, 3.090232, 4.264891, -1.644854])
-    assert rain_percent_of(z) == pytest.approx([50, 5, 0.1, 0.001, 95], rel=1e-5)
-
-
 def test_a_site_driven_by_normal_numbers_has_p618s_own_distribution(london: RainSite) -> None:
     z = np.random.default_rng(618).standard_normal(200_000)
-    lost = rain_exceeded_db(rain_percent_of(z), 35.0, 20.0, london)
+    lost = rain_exceeded_db(rain_exceedance_percent(z), 35.0, 20.0, london)
     for p_percent in (3.0, 1.0, 0.1):
         exceeded = (lost > rain_exceeded_db(p_percent, 35.0, 20.0, london)).mean()
         expected = p_percent / 100

@@ -137,8 +137,9 @@ def test_rain_is_normal_and_forgets_at_its_rate() -> None:
 
 
 def test_exceedance_of_the_normal_law() -> None:
-    z = np.array([0.0, 1.2815516, 2.3263479, 3.0902323], dtype=np.float32)
-    assert rain_exceedance_percent(z) == pytest.approx(np.array([50, 10, 1, 0.1]), rel=1e-5)
+    z = np.array([0.0, 1.2815516, 2.3263479, 3.0902323, 4.264891, -1.644854], dtype=np.float32)
+    percent = np.array([50, 10, 1, 0.1, 0.001, 95])
+    assert rain_exceedance_percent(z) == pytest.approx(percent, rel=1e-5)
 
 
 @pytest.mark.parametrize(
