@@ -194,22 +194,23 @@ def _contacts(plan: LinkPlan) -> Iterator[Contact]:
             delay_min_ns=round(near_km / C_KM_S * NS_PER_S),
             delay_max_ns=round(far_km / C_KM_S * NS_PER_S),
             rate_min_bps=int(found["rate_min_bps"]),
-            rate_mean_bps=round(int(found["rate_sum_bps"]) / steps),
+            rate_mean_bps=round(8 * int(found["rate_sum_bytes_s"]) / steps),
             return_min_bps=int(found["return_min_bps"]),
-            return_mean_bps=round(int(found["return_sum_bps"]) / steps),
-            volume_bytes=round(int(found["rate_sum_bps"]) * plan.step_s / 8),
-            return_bytes=round(int(found["return_sum_bps"]) * plan.step_s / 8),
-            ended=Cause(row["ended"]).name.lower().replace("_", "-"),
+            return_mean_bps=round(8 * int(found["return_sum_bytes_s"]) / steps),
+            volume_bytes=round(int(found["rate_sum_bytes_s"]) * plan.step_s),
+            return_bytes=round(int(found["return_sum_bytes_s"]) * plan.step_s),
+            ended=Cause(row["ended"]).word,
         )
 
 
 _LEAST = ("min_km", "rate_min_bps", "return_min_bps")
 _FIGURES = np.dtype(
     [("start_km", "<f8"), ("min_km", "<f8"), ("max_km", "<f8")]
-    + [(name, "<i8") for name in ("rate_min_bps", "rate_sum_bps")]
-    + [(name, "<i8") for name in ("return_min_bps", "return_sum_bps")]
+    + [(name, "<i8") for name in ("rate_min_bps", "return_min_bps")]
+    + [(name, "<u8") for name in ("rate_sum_bytes_s", "return_sum_bytes_s")]
 )
-"""What the steps of a contact come to, one row a contact."""
+"""What the steps of a contact come to, one row a contact. Sums are of whole bytes a second, as
+rates are, since those of the fastest terminals over the longest plans would overflow in bits."""
 
 
 def _figures(plan: LinkPlan) -> np.ndarray:
@@ -232,8 +233,8 @@ def _figures(plan: LinkPlan) -> np.ndarray:
         np.maximum.at(figures["max_km"], which, length_km)
         np.minimum.at(figures["rate_min_bps"], which, rate_bps)
         np.minimum.at(figures["return_min_bps"], which, return_bps)
-        np.add.at(figures["rate_sum_bps"], which, rate_bps)
-        np.add.at(figures["return_sum_bps"], which, return_bps)
+        for name, bps in (("rate_sum_bytes_s", rate_bps), ("return_sum_bytes_s", return_bps)):
+            np.add.at(figures[name], which, (bps // 8).astype(np.uint64))
     return figures
 
 
@@ -255,9 +256,6 @@ def _rate_bps(
     tx, rx, budgets = kind[sender], kind[receiver], plan.budgets
     modem = np.flatnonzero(budgets.adaptive[tx] & (budgets.base_db[tx, rx] < IDEAL_DB / 2))
     if len(modem):
-        # A channel is on the rung that was written down last before this step.
-        rates, port, steps = plan.timeline.rates, receiver[modem], np.int64(plan.steps)
-        written = rates["port"] * steps + rates["start"]
-        last = np.searchsorted(written, port * steps + step[modem], side="right") - 1
-        rate_bps[modem] = budgets.rungs[1][tx[modem], rx[modem], rates["rung"][last]]
+        rung = plan.timeline.rates["rung"][plan.rate_rows(step[modem], receiver[modem])]
+        rate_bps[modem] = budgets.rungs[1][tx[modem], rx[modem], rung]
     return rate_bps

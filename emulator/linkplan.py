@@ -177,21 +177,20 @@ class LinkPlan:
         seed = self.scenario.scenario.seed
         return SlowFades.draw(seed, contacts, share, mean_s, self.step_s, self.steps)
 
-    def _rungs(self, step: int, receiver: np.ndarray) -> np.ndarray:
-        """Which row of ``timeline.rates`` holds for each channel, -1 where none does."""
-        return (
-            np.searchsorted(
-                self._rate_keys, receiver.astype(np.int64) * self.steps + step, side="right"
-            )
-            - 1
-        )
+    def rate_rows(self, step: np.ndarray | int, receiver: np.ndarray) -> np.ndarray:
+        """Return the last row of ``timeline.rates`` up to ``step`` that is of each channel's port.
+
+        Channels go by the port at which they arrive; one that never had a rung gets another's row.
+        """
+        key = receiver.astype(np.int64) * self.steps + step
+        return np.searchsorted(self._rate_keys, key, side="right") - 1
 
     def _rung_changes(self, step: int, receiver: np.ndarray) -> np.ndarray:
         """Whether a modem changes its rate at this step."""
         rates = self.timeline.rates
         if not len(rates):
             return np.zeros(len(receiver), dtype=bool)
-        row = rates[np.maximum(self._rungs(step, receiver), 0)]
+        row = rates[np.maximum(self.rate_rows(step, receiver), 0)]
         return row["changed"] & (row["port"] == receiver) & (row["start"] == step)
 
     @cached_property
@@ -237,7 +236,7 @@ class LinkPlan:
                     self.budgets.adaptive[kind[sender]] & (level_db < IDEAL_DB / 2)
                 )
                 port, ends = receiver[some], (kind[sender[some]], kind[receiver[some]])
-                rung = self.timeline.rates["rung"][self._rungs(sky.step, port)]
+                rung = self.timeline.rates["rung"][self.rate_rows(sky.step, port)]
                 need_db, rung_bps = self.budgets.rungs
                 links[rate][which[some]] = rung_bps[*ends, rung]
                 links[margin][which[some]] = level_db[some] - need_db[*ends, rung]
