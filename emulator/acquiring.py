@@ -98,7 +98,7 @@ def _scan_s(end: Pointing, known: bool, normal: float, along: float) -> float:
             )
         )
     median_s = _median_s(end, known)
-    if end.acquisition_p95_s is None or not median_s:
+    if not end.acquisition_p95_s or not median_s:
         return median_s
     slowest_s = median_s * end.acquisition_p95_s / end.acquisition_s
     return float(acquisition.lognormal_s(median_s, slowest_s, normal))

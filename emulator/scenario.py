@@ -65,7 +65,8 @@ class Scenario(Section):
         try:
             scenario = cls.model_validate(table)
         except ValidationError as invalid:
-            problems.extend(scenario_checks.explain(invalid.errors(), path.name))
+            errors = _of_known_models(invalid.errors(), problems)
+            problems.extend(scenario_checks.explain(errors, path.name))
             known = _valid_parts(cls, table)
         else:
             known = {field: getattr(scenario, field) for field in cls.model_fields}
@@ -171,6 +172,16 @@ def _with_models(table: dict[str, Any], path: Path, problems: list[Problem]) -> 
         named = isinstance(model, str) and model in known
         filled[name] = _frozen(from_catalogue(entry)) if named else entry
     return {**table, "terminals": filled}
+
+
+def _of_known_models(errors: list[Any], problems: list[Problem]) -> list[Any]:
+    """Leave out the keys that a terminal lacks for want of its model, which has been told."""
+    told = {each.key for each in problems}
+    return [
+        each
+        for each in errors
+        if each["type"] != "missing" or f"{'.'.join(map(str, each['loc'][:2]))}.model" not in told
+    ]
 
 
 def _valid_parts(model: type[Scenario], table: dict[str, Any]) -> dict[str, Any]:

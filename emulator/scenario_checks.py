@@ -166,10 +166,12 @@ def _isl_checks(isls: Any, constellations: Any, satellites: Any, file: str) -> I
             isl.constellations, by_name, f"{key}.constellations", "constellation", file
         )
         yield from unknown(isl.to, by_name, f"{key}.to", "constellation", file)
-        if isl.to and isl.pattern != "nearest":
-            remedy = 'Leave it out, or choose pattern = "nearest"'
-            reason = f"does not fit pattern {isl.pattern!r}"
-            yield Problem(file, f"{key}.to", repr(isl.to), reason, remedy)
+        for name, pattern in _PATTERN_KEYS.items():
+            value = getattr(isl, name)
+            if isl.pattern != pattern and value != type(isl).model_fields[name].default:
+                remedy = f'Leave it out, or choose pattern = "{pattern}"'
+                reason = f"does not fit pattern {isl.pattern!r}"
+                yield Problem(file, f"{key}.{name}", repr(value), reason, remedy)
         if isl.pattern == "pairs" or isl.pairs:
             yield from _pair_checks(isl, key, satellites, file)
             named = {name for pair in isl.pairs for name in pair}
@@ -186,6 +188,11 @@ def _isl_checks(isls: Any, constellations: Any, satellites: Any, file: str) -> I
                 yield Problem(
                     file, f"{key}.{where}", repr(each.name), "has no laser terminals", remedy
                 )
+
+
+_PATTERN_KEYS = {"k": "nearest", "to": "nearest", "hysteresis": "nearest"}
+_PATTERN_KEYS |= {"seam": "grid", "latitude_cut_deg": "grid"}
+"""Keys of an ``[[isl]]`` that mean something to one pattern only."""
 
 
 def _isl_terminal_checks(known: Any, constellations: Any, file: str) -> Iterator[Problem]:
@@ -264,7 +271,7 @@ def _radios(a: str, b: str, terminals: Any) -> bool:
     return bool(known and terminals[a].understands(terminals[b]))
 
 
-_REASONS = "light and radio never fit, nor wavelengths more than 100 nm apart"
+_REASONS = "light and radio never fit, nor wavelengths 100 nm apart, nor radios of different bands"
 
 
 def _may_understand(a: str | None, b: str | None, terminals: Any) -> bool:

@@ -81,7 +81,10 @@ class Platform(Section):
     @model_validator(mode="after")
     def _resume_above_floor(self) -> "Platform":
         if self.resume <= self.floor:
-            raise ValueError("resume must be greater than floor, or loads would flap")
+            raise ValueError(
+                f"resume, {self.resume:g}, must be greater than floor, {self.floor:g}, "
+                "or loads would flap"
+            )
         return self
 
 
@@ -178,9 +181,11 @@ class Station(Section):
         fixed = self.latitude_deg is not None and self.longitude_deg is not None
         if fixed == bool(self.track) or (self.track and self.latitude_deg is not None):
             raise ValueError("needs latitude_deg and longitude_deg, or a track, and not both")
-        times = [point[0] for point in self.track]
-        if any(after <= before for before, after in pairwise(times)):
-            raise ValueError("track must go forward in time")
+        for before_s, after_s in pairwise(point[0] for point in self.track):
+            if after_s <= before_s:
+                raise ValueError(
+                    f"track must go forward in time, and not from {before_s:g} to {after_s:g} s"
+                )
         for _, latitude_deg, longitude_deg, altitude_m in self.track:
             if abs(latitude_deg) > 90 or not -180 <= longitude_deg <= 360:
                 raise ValueError(f"track leaves the globe at {latitude_deg:g}, {longitude_deg:g}")

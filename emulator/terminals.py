@@ -139,10 +139,11 @@ class Pointing(Section):
 
     @model_validator(mode="after")
     def _times_that_can_be(self) -> "Pointing":
-        slowest_s = self.acquisition_p95_s
-        if slowest_s is not None and not 0 < self.acquisition_s <= slowest_s:
+        median_s, slowest_s = self.acquisition_s, self.acquisition_p95_s
+        if slowest_s is not None and (slowest_s < median_s or median_s == 0 < slowest_s):
             raise ValueError(
-                "acquisition_p95_s must be at least acquisition_s, the median, and that above 0"
+                f"acquisition_p95_s, {slowest_s:g}, must be at least acquisition_s, the median, "
+                f"{median_s:g}, and that above 0 (or both 0)"
             )
         at_once = self.acquisition_s == 0 or self.repeat_s == 0
         if self.success < 1 and at_once and not self.scan:

@@ -156,6 +156,13 @@ def test_times_that_cannot_be_are_refused(pointing: dict[str, Any], reason: str)
         durations(laser=pointing)
 
 
+def test_a_model_of_the_catalogue_can_be_told_to_acquire_at_once() -> None:
+    """Its 95th percentile stands in the catalogue and can only be overwritten, not removed."""
+    every = durations(laser={"acquisition_s": 0.0, "acquisition_p95_s": 0.0, "repeat_s": 3.0})
+    assert every.entering(State.SCAN, (0, 0), (0, 1), 60.0, known=False) == (0.0, Event.DONE)
+    assert every.entering(State.SCAN, (0, 0), (0, 1), 60.0, known=True) == (3.0, Event.DONE)
+
+
 # Sixty pairs of satellites that fly against each other over the equator and meet twice a
 # revolution, out of reach of all others in between.
 STEP_S = 5.0

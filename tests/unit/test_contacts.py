@@ -58,13 +58,14 @@ def pointings(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def isl_patterns(draw: st.DrawFn) -> dict[str, Any]:
     pattern = draw(st.sampled_from(["ring", "grid", "grid", "nearest", "visible"]))
-    return {
-        "pattern": pattern,
-        "k": draw(st.integers(1, 3)),
-        "hysteresis": draw(st.sampled_from([0.0, 0.5])),
-        "seam": draw(st.sampled_from(["open", "closed"])),
-        "latitude_cut_deg": draw(st.sampled_from([90.0, 60.0])),
-    }
+    keys: dict[str, Any] = {"pattern": pattern}
+    if pattern == "nearest":
+        keys["k"] = draw(st.integers(1, 3))
+        keys["hysteresis"] = draw(st.sampled_from([0.0, 0.5]))
+    elif pattern == "grid":
+        keys["seam"] = draw(st.sampled_from(["open", "closed"]))
+        keys["latitude_cut_deg"] = draw(st.sampled_from([90.0, 60.0]))
+    return keys
 
 
 @st.composite

@@ -401,6 +401,33 @@ def test_light_and_radio_may_stand_side_by_side() -> None:
     Scenario.from_table(with_ground([], ["lens"], **kinds))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "pattern"),
+    [
+        ("k", 3, "nearest"),
+        ("hysteresis", 0.5, "nearest"),
+        ("seam", "open", "grid"),
+        ("latitude_cut_deg", 70.0, "grid"),
+    ],
+)
+def test_keys_of_one_pattern_do_not_stand_with_another(key: str, value: Any, pattern: str) -> None:
+    Scenario.from_table(two_shells({}, {}, {"pattern": pattern, key: value}))
+    [problem] = problems(two_shells({}, {}, {"pattern": "ring", key: value}))
+    assert (problem.key, problem.value) == (f"isl[0].{key}", repr(value))
+    assert f'choose pattern = "{pattern}"' in problem.remedy
+
+
+def test_an_unknown_model_is_one_problem() -> None:
+    laser = {"model": "tesat-scot81", "optical": {"jitter_urad": 0.5}}
+    table = two_shells({}, {}, {"pattern": "ring"})
+    table["terminals"]["first"] = laser
+    [problem] = problems(table)
+    assert problem.key == "terminals.first.model"
+    assert "Did you mean 'tesat-scot80'" in problem.remedy
+    laser["optical"]["jiter_hz"] = 3.0
+    assert [each.key for each in problems(table)][1:] == ["terminals.first.optical.jiter_hz"]
+
+
 def test_to_is_for_nearest_and_names_constellations_with_lasers() -> None:
     isl = {"pattern": "nearest", "constellations": ["shell"], "to": ["othr"]}
     [problem] = problems(two_shells({}, {}, isl))
@@ -409,6 +436,7 @@ def test_to_is_for_nearest_and_names_constellations_with_lasers() -> None:
     [problem] = problems(two_shells({}, {}, {"pattern": "ring", "to": ["other"]}))
     assert problem.key == "isl[0].to"
     assert "does not fit pattern 'ring'" in problem.reason
+    assert 'choose pattern = "nearest"' in problem.remedy
     table = two_shells({}, {}, isl | {"to": ["other"]})
     del table["constellation"][1]["isl"]
     [problem] = problems(table)
