@@ -19,6 +19,7 @@ import numpy as np
 
 from emulator.clock import Clock, RealClock, VirtualClock
 from emulator.coldstart import stages
+from emulator.costout import CostOut
 from emulator.energy import changes
 from emulator.errors import CapabilityError, RunError
 from emulator.kernel import ownership
@@ -152,6 +153,7 @@ class Emulation:
         if lacking := self._scheme.missing():
             raise CapabilityError(f"routing {word!r} cannot run here: {lacking}")
         self.routing: base.Routing = self._scheme(self.plan, self.nodes)
+        self._cost_out = self._announcement()
         undo.callback(self.routing.stop)
         self._watch_routes(undo)
         state, dark = self.player.state, self.player.dark
@@ -170,6 +172,13 @@ class Emulation:
             self.fabric.apply(step, silent=True)
             self.routing.converge(step, self.scenario.routing.converge_s)
         self.tell("converged", protocol=word, seconds=self.clock.now() - began)
+
+    def _announcement(self) -> CostOut | None:
+        """Which cuts routing is told of, where the scenario wants that and the scheme can."""
+        section, plan = self.scenario.routing, self.plan
+        if not section.cost_out_s or not hasattr(self.routing, "cost_out"):
+            return None
+        return CostOut(plan.contacts, plan.steps, plan.step_s, section.cost_out_s, section.dead_s)
 
     def _watch_routes(self, undo: ExitStack) -> None:
         """Record what becomes of the routes, where that is wanted and there is a place for it."""
@@ -206,6 +215,8 @@ class Emulation:
 
     def _on_step(self, step: Step, workers: list[Worker]) -> None:
         self.routing.step(self.player.state)
+        if self._cost_out:
+            self.routing.cost_out(self._cost_out.at(step.step))
         self.routing.check()
         for fault in self.player.faults.events:
             if step.t_s - self.plan.step_s < fault.at_s <= step.t_s:

@@ -32,12 +32,16 @@ class Needs:
         nodes, workloads = len(network.nodes), len(scenario.workload)
         footprint = base.load("lasermesh.routing", scenario.routing.protocol).footprint
         node_mb = footprint.node_mb + footprint.route_kb * nodes / 1024
+        processes = footprint.processes
+        if scenario.routing.bfd_ms:
+            node_mb += footprint.bfd_mb
+            processes += footprint.bfd_processes
         tcp_mb = sizing.tcp_mb(scenario, network)
         # TCP shrinks its windows when it has half of a user-mode kernel's memory.
         fixed_mb = _KERNEL_MB + _WORKLOAD_MB * workloads + 2 * tcp_mb
         return cls(
             memory_mb=round(fixed_mb + node_mb * nodes),
-            processes=footprint.processes * nodes + workloads + _SPARE_PROCESSES,
+            processes=processes * nodes + workloads + _SPARE_PROCESSES,
             tcp_mb=tcp_mb,
         )
 

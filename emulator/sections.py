@@ -236,7 +236,7 @@ class Routing(Section):
     """How long daemons may take to come up and agree before the run starts."""
     bfd_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
     """BFD (RFC 5880) beside the protocol: a packet each so many milliseconds, three missed are a
-    loss. 0: none."""
+    loss. 0: none; else at least 10, as daemons accept."""
     bgp_as: Literal["satellite", "plane"] = "satellite"
     """For BGP: an AS of its own for every node, or for every plane (or constellation)."""
     cost_out_s: Annotated[float, Field(ge=0, le=60)] = 0.0
@@ -249,6 +249,16 @@ class Routing(Section):
         if self.dead_s <= self.hello_s:
             raise ValueError("dead_s must be greater than hello_s, or every neighbour flaps")
         return self
+
+    @model_validator(mode="after")
+    def _bfd_or_none(self) -> "Routing":
+        if 0 < self.bfd_ms < 10:
+            raise ValueError("bfd_ms must be 0 (no BFD) or at least 10: daemons refuse less")
+        return self
+
+    def cost(self, medium: str) -> int:
+        """Return the cost of a port by its medium, ``isl`` or ``gsl``."""
+        return self.isl_cost if medium == "isl" else self.gsl_cost
 
     def recorded(self, nodes: int) -> bool:
         """Whether changes of routes are recorded: each of N nodes has N - 1 from the very start."""

@@ -24,6 +24,9 @@ class Footprint:
     processes: int = 0
     node_mb: float = 0.8
     route_kb: float = 0.6
+    bfd_processes: int = 0
+    """More of each node where the scenario wants BFD."""
+    bfd_mb: float = 0.0
 
 
 class Routing(Protocol):
@@ -58,6 +61,13 @@ class Routing(Protocol):
     def converge(self, state: np.ndarray, deadline_s: float) -> None:
         """Wait until the routes for ``state`` stand. Raises DaemonError after ``deadline_s``."""
         ...
+
+    def cost_out(self, ports: frozenset[int]) -> None:
+        """Avoid the links of ``ports``, by index: the plan is about to cut them. And no others.
+
+        Called after :meth:`step` where the scenario sets ``cost_out_s``. Optional: a scheme
+        without it is not asked.
+        """
 
     def check(self) -> None:
         """Raise DaemonError if a daemon has died."""

@@ -92,6 +92,9 @@ class Daemons:
     def step(self, state: np.ndarray) -> None:
         """The daemons see the links for themselves."""
 
+    def cost_out(self, ports: frozenset[int]) -> None:
+        """Do nothing: not every protocol can have a link avoided."""
+
     def converge(self, state: np.ndarray, deadline_s: float) -> None:
         """Wait until every node's kernel has a route to every node it can reach in ``state``.
 

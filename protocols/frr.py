@@ -11,22 +11,39 @@ import os
 import shutil
 import socket
 import subprocess
+from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from emulator.errors import DaemonError
-from emulator.network import Node
+from emulator.linkplan import LinkPlan
+from emulator.network import Node, Port
+from protocols.base import Nodes
 from protocols.daemons import Daemons
 
 FRR_DIR = Path("/usr/lib/frr")
 FRR_RUN = Path("/run/frr")
 CRASH_DIR = Path("/var/tmp/frr")
 
+BFD_PROFILE = "sky"
+BFD_MULTIPLIER = 3
+"""Packets missed in a row that are a loss."""
+
 
 def zebra_conf(node: Node) -> str:
     """Render zebra's configuration."""
     return f"hostname {node.name}\nno zebra nexthop kernel enable\n"
+
+
+def bfdd_conf(node: Node, bfd_ms: int) -> str:
+    """Render bfdd's configuration: the profile that sessions of the other daemons name."""
+    return (
+        f"hostname {node.name}\nbfd\n profile {BFD_PROFILE}\n"
+        f"  detect-multiplier {BFD_MULTIPLIER}\n"
+        f"  receive-interval {bfd_ms}\n  transmit-interval {bfd_ms}\n"
+    )
 
 
 def command(daemon: str, pathspace: str, folder: Path) -> list[str]:
@@ -53,23 +70,33 @@ class Frr(Daemons):
     machine_files: tuple[str, ...] = ()
     """Files below FRR_RUN that the speaker keeps for all of its kind on the machine, despite -N."""
 
-    @classmethod
-    def programs(cls) -> tuple[str, ...]:
-        """Return the daemons of every node, in the order of their start."""
-        return ("zebra", cls.speaker)
+    def __init__(self, plan: LinkPlan, nodes: Nodes) -> None:
+        super().__init__(plan, nodes)
+        bfd = ("bfdd",) if self.routing.bfd_ms else ()
+        self.programs = ("zebra", *bfd, self.speaker)
+        """The daemons of every node, in the order of their start."""
+        self.costly: frozenset[int] = frozenset()
+        """Ports whose cost is raised."""
 
     def config(self, daemon: str, node: Node) -> str:
         """Return the configuration of a node's daemon."""
-        return zebra_conf(node) if daemon == "zebra" else self.speaker_conf(node)
+        if daemon == "zebra":
+            return zebra_conf(node)
+        return bfdd_conf(node, self.routing.bfd_ms) if daemon == "bfdd" else self.speaker_conf(node)
 
     def speaker_conf(self, node: Node) -> str:
         """Return the configuration of a node's speaker."""
         raise NotImplementedError
 
+    def cost_lines(self, port: Port, costly: bool) -> list[str]:
+        """Return the configuration that gives a port its usual cost, or the highest."""
+        raise NotImplementedError
+
     @classmethod
     def missing(cls) -> str:
         """Return '' where FRR is installed, else what lacks."""
-        lacking = [name for name in cls.programs() if not (FRR_DIR / name).exists()]
+        programs = ("zebra", "bfdd", cls.speaker)
+        lacking = [name for name in programs if not (FRR_DIR / name).exists()]
         if not lacking:
             return ""
         return f"FRR's {' and '.join(lacking)} not found in {FRR_DIR}: apt-get install frr"
@@ -89,7 +116,7 @@ class Frr(Daemons):
                 handle.own(path)
             folder = handle.state_dir
             folder.mkdir(parents=True, exist_ok=True)
-            for daemon in self.programs():
+            for daemon in self.programs:
                 (folder / f"{daemon}.conf").write_text(self.config(daemon, handle.node))
             for path in (folder, *folder.glob("*.conf")):  # whatever the umask: frr must read them
                 path.chmod(0o755 if path.is_dir() else 0o644)
@@ -98,11 +125,21 @@ class Frr(Daemons):
             sockets.mkdir(parents=True, exist_ok=True)
             for path in (folder, sockets):
                 _give_to_frr(path)
-        for daemon in self.programs():
+        for daemon in self.programs:
             for name in self.nodes:
                 self._start(name, daemon)
             opened = "zserv.api" if daemon == "zebra" else f"{daemon}.vty"
             self.await_sockets(daemon, lambda handle, f=opened: FRR_RUN / handle.namespace / f)
+
+    def cost_out(self, ports: frozenset[int]) -> None:
+        """Let the links of ``ports``, and no others, cost the most. Raises DaemonError."""
+        lines = defaultdict(list)
+        for index in sorted(ports ^ self.costly):
+            port = self.plan.network.ports[index]
+            lines[self.plan.network.nodes[port.node].name] += self.cost_lines(port, index in ports)
+        self.costly = ports
+        for name, told in lines.items():
+            configure(self.nodes[name].namespace, self.speaker, told)
 
     def _start(self, name: str, daemon: str) -> None:
         handle = self.nodes[name]
@@ -115,15 +152,32 @@ def ask(pathspace: str, daemon: str, question: str) -> Any:
 
     Raises DaemonError where the daemon does not answer or does not know the command.
     """
-    path = FRR_RUN / pathspace / f"{daemon}.vty"
+    try:
+        return json.loads(_converse(pathspace, daemon, ["enable", question]) or "{}")
+    except ValueError as error:
+        raise DaemonError(f"{daemon} of {pathspace} to {question!r}: {error}") from None
+
+
+def configure(pathspace: str, daemon: str, lines: Sequence[str]) -> None:
+    """Change a daemon's running configuration over its own UNIX socket, in about a millisecond.
+
+    Raises DaemonError naming the line that the daemon refused.
+    """
+    _converse(pathspace, daemon, ["enable", "configure terminal", *lines, "end"])
+
+
+def _converse(pathspace: str, daemon: str, lines: Sequence[str]) -> str:
+    """Send commands one by one and return the last one's answer."""
+    path, line, answer = FRR_RUN / pathspace / f"{daemon}.vty", "", ""
     try:
         with socket.socket(socket.AF_UNIX) as vty:
             vty.settimeout(5.0)
             vty.connect(str(path))
-            _command(vty, "enable")
-            return json.loads(_command(vty, question) or "{}")
+            for line in lines:
+                answer = _command(vty, line)
     except (OSError, ValueError) as error:
-        raise DaemonError(f"{daemon} at {path} did not answer {question!r}: {error}") from None
+        raise DaemonError(f"{daemon} at {path} did not answer {line!r}: {error}") from None
+    return answer
 
 
 def _command(vty: socket.socket, line: str) -> str:
@@ -136,7 +190,8 @@ def _command(vty: socket.socket, line: str) -> str:
             raise OSError("connection closed")
         answer += data
     if answer[-1]:
-        raise ValueError(f"status {answer[-1]}")
+        said = answer[:-4].decode(errors="replace").strip()
+        raise ValueError(f"status {answer[-1]} {said}".rstrip())
     return answer[:-4].decode()
 
 

@@ -1,24 +1,25 @@
 """OSPFv2 by FRR: one zebra and one ospfd in every node, unnumbered, point-to-point."""
 
-from emulator.network import Node
+from emulator.network import Node, Port
 from emulator.sections import Routing as RoutingSection
 from protocols.base import Footprint
-from protocols.frr import Frr
+from protocols.frr import BFD_PROFILE, Frr
 
 
 def ospfd_conf(node: Node, routing: RoutingSection) -> str:
     """Render ospfd's configuration: every port, whether lit or not, and the loopback passive."""
     lines = [f"hostname {node.name}"]
     for port in node.ports:
-        cost = routing.isl_cost if port.kind == "isl" else routing.gsl_cost
         lines += [
             f"interface {port.name}",
             " ip ospf area 0",
             " ip ospf network point-to-point",
-            f" ip ospf cost {cost}",
+            f" ip ospf cost {routing.cost(port.kind)}",
             f" ip ospf hello-interval {routing.hello_s}",
             f" ip ospf dead-interval {routing.dead_s}",
         ]
+        if routing.bfd_ms:
+            lines += [" ip ospf bfd", f" ip ospf bfd profile {BFD_PROFILE}"]
     lines += [
         "interface lo",
         " ip ospf area 0",
@@ -34,13 +35,22 @@ def ospfd_conf(node: Node, routing: RoutingSection) -> str:
     return "\n".join(lines) + "\n"
 
 
+COSTLY = 65535
+"""The highest metric of a router-LSA (RFC 2328, appendix C.3): passed where there is a choice."""
+
+
 class FrrOspf(Frr):
     """OSPFv2 in every node."""
 
     speaker = "ospfd"
-    footprint = Footprint(processes=2, node_mb=20.0, route_kb=4.0)
+    footprint = Footprint(processes=2, node_mb=20.0, route_kb=4.0, bfd_processes=1, bfd_mb=8.0)
     machine_files = ("ospfd-gr.json",)
 
     def speaker_conf(self, node: Node) -> str:
         """Return ospfd's configuration of a node."""
         return ospfd_conf(node, self.routing)
+
+    def cost_lines(self, port: Port, costly: bool) -> list[str]:
+        """Return the lines that set a port's metric."""
+        cost = COSTLY if costly else self.routing.cost(port.kind)
+        return [f"interface {port.name}", f"ip ospf cost {cost}", "exit"]

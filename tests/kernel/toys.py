@@ -33,7 +33,7 @@ def walker(total: int = 6, planes: int = 1, **run: object) -> Scenario:
             {
                 "name": "toy",
                 "walker": f"53:{total}/{planes}/{min(1, planes - 1)}",
-                "altitude_km": 1200.0 if total > 9 else 20000.0,
+                "altitude_km": 1200.0 if total > 12 else 20000.0,
                 "isl": {"kind": "laser", "count": 4},
             },
         ),

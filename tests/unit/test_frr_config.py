@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from emulator.network import Network
 from emulator.scenario import Scenario
-from protocols.frr import command, zebra_conf
+from emulator.sections import Routing
+from protocols.frr import bfdd_conf, command, zebra_conf
+from protocols.frr_isis import hello_multiplier, isisd_conf
 from protocols.frr_ospf import ospfd_conf
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -17,6 +21,51 @@ def test_satellite_and_station_configurations_are_golden() -> None:
         node = network.node(name)
         text = f"! zebra\n{zebra_conf(node)}! ospfd\n{ospfd_conf(node, scenario.routing)}"
         assert text == (GOLDEN / f"frr-{name}.conf").read_text()
+
+
+SPEAKERS = {"isisd": isisd_conf}
+
+
+@pytest.mark.parametrize("daemon", SPEAKERS)
+def test_configurations_of_a_satellite_with_bfd_are_golden(daemon: str) -> None:
+    scenario = Scenario.load("three-body")
+    routing = scenario.routing.model_copy(update={"bfd_ms": 100})
+    node = Network.of(scenario).node("scs-01-a")
+    text = f"! bfdd\n{bfdd_conf(node, 100)}! {daemon}\n{SPEAKERS[daemon](node, routing)}"
+    assert text == (GOLDEN / f"frr-{daemon}-scs-01-a.conf").read_text()
+
+
+def test_bfd_in_ospf_is_only_where_it_is_wanted() -> None:
+    scenario = Scenario.load("three-body")
+    node = Network.of(scenario).node("scs-01-a")
+    without = ospfd_conf(node, scenario.routing)
+    wanted = ospfd_conf(node, scenario.routing.model_copy(update={"bfd_ms": 100}))
+    assert "bfd" not in without
+    added = set(wanted.splitlines()) - set(without.splitlines())
+    assert added == {" ip ospf bfd", " ip ospf bfd profile sky"}
+    assert wanted.count(" ip ospf bfd\n") == len(node.ports)
+
+
+def test_isisd_reads_how_often_it_may_speak_before_it_has_something_to_say() -> None:
+    """``is-type`` has it renew its LSP, after its default of 30 s unless told otherwise before."""
+    scenario = Scenario.load("three-body")
+    lines = isisd_conf(Network.of(scenario).nodes[0], scenario.routing).splitlines()
+    assert lines.index(" lsp-gen-interval 1") < lines.index(" is-type level-2-only")
+
+
+@pytest.mark.parametrize(
+    ("hello_s", "dead_s", "missed"), [(1, 4, 4), (3, 10, 4), (2, 3, 2), (1, 65535, 100)]
+)
+def test_the_dead_time_of_isis_is_counted_in_hellos(hello_s, dead_s, missed) -> None:
+    routing = Scenario.load("three-body").routing
+    assert hello_multiplier(routing.model_copy(update={"hello_s": hello_s, "dead_s": dead_s})) == (
+        missed
+    )
+
+
+def test_bfd_that_daemons_refuse_is_refused() -> None:
+    with pytest.raises(ValueError, match="bfd_ms must be 0"):
+        Routing(bfd_ms=9)
 
 
 def test_kernel_nexthop_objects_are_off() -> None:

@@ -1,0 +1,184 @@
+"""Each of FRR's protocols on a real fabric: all shortest ways, handovers, losses of all kinds."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from emulator.kernel import namespaces
+from emulator.kernel.fabric import Fabric
+from emulator.kernel.ownership import wait_for
+from emulator.linkplan import LinkPlan
+from emulator.network import Node
+from protocols.frr import Frr, ask
+from protocols.frr_isis import FrrIsis
+from protocols.frr_ospf import FrrOspf
+from tests.kernel.test_bird import held, wanted
+from tests.kernel.test_frr import ended
+from tests.kernel.toys import Build, walker
+
+SCHEMES = [FrrOspf, FrrIsis]
+CONVERGE_S = 60.0
+SETTLED_S = 20.0
+"""All ways of equal length, from a sky of which the first ones are known."""
+
+
+@dataclass
+class Sky:
+    """A fabric and the daemons over it, converged."""
+
+    plan: LinkPlan
+    fabric: Fabric
+    routing: Frr
+    took_s: float
+
+    def shine(self, state: np.ndarray, within_s: float = SETTLED_S) -> float:
+        """Show ``state`` and return the seconds until all kernels hold its shortest ways."""
+        began = time.monotonic()
+        self.fabric.apply(state)
+        tables = wanted(self.plan, state)
+        if not wait_for(lambda: held(self.fabric) == tables, within_s):
+            wrong = {
+                (name, to): (table.get(to), tables[name].get(to))
+                for name, table in held(self.fabric).items()
+                for to in table.keys() | tables[name].keys()
+                if table.get(to) != tables[name].get(to)
+            }
+            raise AssertionError(f"{len(wrong)} routes are not as they should be: {wrong}")
+        return time.monotonic() - began
+
+
+def sky_of(
+    build: Build, scheme: type[Frr], planes: int, silent: bool, **routing: object
+) -> Iterator[Sky]:
+    """Bring a torus of 3 × 4 satellites up, or a ring of six, and down again."""
+    if lacking := scheme.missing():
+        pytest.skip(lacking)
+    scenario = walker(total=12 if planes > 1 else 6, planes=planes)
+    section = scenario.routing.model_copy(update=routing)
+    plan = LinkPlan.of(scenario.model_copy(update={"routing": section}))
+    fabric = build(plan, silent)
+    fabric.apply(plan.at(0))
+    assert wait_for(fabric.noticed, CONVERGE_S)
+    with ended(scheme(plan, fabric.nodes)) as frr:
+        began = time.monotonic()
+        frr.start()
+        frr.converge(plan.at(0), CONVERGE_S)
+        yield Sky(plan, fabric, frr, time.monotonic() - began)
+        frr.check()
+
+
+@pytest.fixture(params=SCHEMES, ids=lambda scheme: scheme.__name__)
+def sky(request, build: Build) -> Iterator[Sky]:
+    """A torus under each protocol."""
+    yield from sky_of(build, request.param, planes=3, silent=False)
+
+
+def parted(sky: Sky, state: np.ndarray, *ports: int) -> np.ndarray:
+    """``state`` without the light between ``ports`` and their peers."""
+    found = state.copy()
+    for port in ports:
+        ends = [port, int(state["peer"][port])]
+        found[ends] = sky.plan.dark()[ends]
+    return found
+
+
+def test_it_converges_and_follows_flaps_and_handovers_on_all_shortest_ways(sky) -> None:
+    print(f"\n{type(sky.routing).__name__}: converged {sky.took_s:.2f} s after its start")
+    first = sky.plan.at(0)
+    assert np.all(first["peer"] >= 0)
+    print(f"  all ways {sky.shine(first):.2f} s later")
+    nodes = sky.plan.network.nodes
+    for port in nodes[0].ports[:3]:
+        print(f"  without {port.name} after {sky.shine(parted(sky, first, port.index)):.2f} s")
+        print(f"  with it again after {sky.shine(first):.2f} s")
+    state = first.copy()
+    a, c = nodes[0].ports[0].index, nodes[6].ports[0].index
+    b, d = int(state["peer"][a]), int(state["peer"][c])
+    state["peer"][[a, c, b, d]] = c, a, d, b
+    sky.fabric.apply(parted(sky, first, a, c))
+    time.sleep(1.0)  # so long a laser needs to find its next peer
+    print(f"  handed over after {sky.shine(state):.2f} s")
+    sky.routing.stop()
+    assert namespaces.processes([h.namespace for h in sky.fabric.nodes.values()]) == []
+    assert not any(held(sky.fabric).values())
+
+
+PROBES, SPACING_S = 3500, 0.002
+COST_OUT_S, CUT_S = 1.0, 3.0
+"""When after the first probe the cost is raised, and when the light goes. isisd tells of a change
+within a second of the one before."""
+_SO_RCVBUFFORCE = 33
+
+
+def lost(
+    sky: Sky, actions: dict[float, Callable[[], object]], a: Node, b: Node
+) -> tuple[int, float]:
+    """Send probes from ``a`` to ``b``, acting at some seconds: (lost, longest gap in seconds)."""
+    sender, receiver = (
+        sky.fabric.nodes[node.name].socket(socket.AF_INET, socket.SOCK_DGRAM) for node in (a, b)
+    )
+    with sender, receiver:
+        receiver.bind(("", 9))
+        receiver.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 24)
+        receiver.settimeout(SETTLED_S / 20)
+        began, waiting = time.monotonic(), sorted(actions)
+        for number in range(PROBES):
+            due_s = number * SPACING_S
+            while waiting and waiting[0] <= due_s:
+                actions[waiting.pop(0)]()
+            time.sleep(max(0.0, began + due_s - time.monotonic()))
+            with suppress(OSError):  # no route at this moment: lost as well
+                sender.sendto(number.to_bytes(4, "little"), (b.ipv4, 9))
+        heard = np.zeros(PROBES, dtype=bool)
+        with suppress(TimeoutError):
+            while True:
+                heard[int.from_bytes(receiver.recv(4), "little")] = True
+    came = np.flatnonzero(np.concatenate(([True], heard, [True])))
+    return int(PROBES - heard.sum()), float(np.diff(came).max() - 1) * SPACING_S
+
+
+def link(sky: Sky) -> tuple[Node, Node, frozenset[int]]:
+    """Two neighbours and the ports that join them, by which alone they now send to each other."""
+    a = sky.plan.network.nodes[0]
+    port = a.ports[0].index
+    peer = int(sky.plan.at(0)["peer"][port])
+    b = sky.plan.network.nodes[sky.plan.network.port_node[peer]]
+    assert sky.fabric.nodes[a.name].next_port(b.ipv4) == port
+    return a, b, frozenset((port, peer))
+
+
+def cut(sky: Sky, ports: frozenset[int]) -> Callable[[], object]:
+    """Return what takes the light from a link."""
+    return lambda: sky.fabric.apply(parted(sky, sky.plan.at(0), *ports))
+
+
+def test_a_cut_that_is_announced_loses_nothing(sky) -> None:
+    sky.shine(sky.plan.at(0))
+    a, b, ports = link(sky)
+    announce = {COST_OUT_S: lambda: sky.routing.cost_out(ports)}
+    assert lost(sky, announce | {CUT_S: cut(sky, ports)}, a, b) == (0, 0.0)
+    sky.routing.cost_out(frozenset())
+    sky.shine(sky.plan.at(0))
+    assert link(sky) == (a, b, ports)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_bfd_notices_a_silent_cut_in_three_packets(build: Build, scheme) -> None:
+    for sky in sky_of(build, scheme, planes=1, silent=True, bfd_ms=100):
+        sky.shine(sky.plan.at(0))
+        assert wait_for(lambda s=sky: bfd_up(s) == 2 * 6, SETTLED_S), bfd_up(sky)
+        a, b, ports = link(sky)
+        count, gap_s = lost(sky, {COST_OUT_S: cut(sky, ports)}, a, b)
+        print(f"\n{scheme.__name__}: {count} lost of a silent cut, in {gap_s:.3f} s")
+        assert 0.2 < gap_s < 0.6
+
+
+def bfd_up(sky: Sky) -> int:
+    """How many ends of BFD sessions are up."""
+    said = [ask(h.namespace, "bfdd", "show bfd peers json") for h in sky.fabric.nodes.values()]
+    return sum(peer["status"] == "up" for peers in said for peer in peers)
