@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emulator.units import DAY_S, EARTH_FLATTENING, EARTH_RADIUS_KM
+from emulator.visibility import length
 
 _GMST_S_PER_CENTURY = 8640184.812866
 _E2 = EARTH_FLATTENING * (2 - EARTH_FLATTENING)
@@ -150,7 +151,7 @@ def _legs(number: int, points: np.ndarray) -> tuple[np.ndarray, ...]:
     _, north = geodetic_to_itrs_km(latitude_deg + 90.0, longitude_deg, altitude_m)
     cosine = (up[:-1] * up[1:]).sum(-1)
     aside = up[1:] - cosine[:, None] * up[:-1]
-    sine = np.linalg.norm(aside, axis=-1)
+    sine = length(aside)
     # Of the same and of opposite waypoints this is noise: 1e-12 of the Earth are 6 micrometres.
     clear = sine > 1e-12
     sine[~clear] = 0.0

@@ -1,10 +1,14 @@
 """Scenarios and authorities that the unit tests share."""
 
 import tomllib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from skyfield.api import load_file
+from skyfield_data import get_skyfield_data_path
 
 from emulator.scenario import Scenario
 from tests.unit import toys
@@ -46,3 +50,15 @@ def tle_folder() -> Path:
     if not TLE.is_dir():
         pytest.skip(f"no element sets at ../{TLE.relative_to(ROOT.parent)} beside the repository")
     return TLE
+
+
+@pytest.fixture(scope="session")
+def bodies() -> Iterator[Any]:
+    """JPL's DE421, for Skyfield's Sun and Earth: it ships with skyfield-data."""
+    with warnings.catch_warnings():
+        # A file of the package that is not read here is about to expire.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        folder = get_skyfield_data_path()
+    opened = load_file(Path(folder, "de421.bsp"))
+    yield opened
+    opened.close()

@@ -1,19 +1,15 @@
 """Batteries over a scenario: against plain sums, Skyfield's eclipses, and what contacts do."""
 
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skyfield.api import Distance, Velocity, load, load_file
+from skyfield.api import Distance, Velocity, load
 from skyfield.positionlib import Geocentric
 from skyfield.sgp4lib import TEME
-from skyfield_data import get_skyfield_data_path
 
 from emulator.causes import Cause
 from emulator.contacts import Planner
@@ -84,17 +80,6 @@ def test_a_polar_orbit_at_the_equinox_generates_923_watts_on_average() -> None:
         energy.follow(sky, NO_PORTS)
     generated_wh = float(energy.energy_wh[0]) - 5e4
     assert generated_wh * 3600 / period_s == pytest.approx(923.0, abs=ONE_WATT)
-
-
-@pytest.fixture(scope="module")
-def bodies() -> Iterator[Any]:
-    with warnings.catch_warnings():
-        # A file of the package that is not read here is about to expire.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        folder = get_skyfield_data_path()
-    opened = load_file(Path(folder, "de421.bsp"))
-    yield opened
-    opened.close()
 
 
 def skyfields_light(bodies: Any, flown: Flown) -> np.ndarray:

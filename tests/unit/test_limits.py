@@ -1,15 +1,11 @@
 """What keeps terminals apart: sight, reach, fields, rates and the Sun, against outside figures."""
 
-import warnings
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from skyfield.api import EarthSatellite, load, load_file
-from skyfield_data import get_skyfield_data_path
+from skyfield.api import EarthSatellite, load
 
 from emulator.causes import Cause
 from emulator.contacts import Planner
@@ -340,17 +336,6 @@ def blinded_plan() -> LinkPlan:
         }
     ]
     return LinkPlan.of(Scenario.from_table(table))
-
-
-@pytest.fixture(scope="module")
-def bodies() -> Iterator[Any]:
-    with warnings.catch_warnings():
-        # A file of the package that is not read here is about to expire.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        folder = get_skyfield_data_path()
-    opened = load_file(Path(folder, "de421.bsp"))
-    yield opened
-    opened.close()
 
 
 def test_the_sun_blinds_when_skyfield_sees_it_near_the_peer(

@@ -1,9 +1,6 @@
 """The Sun's direction and the Earth's shadow, against JPL DE421 by Skyfield and closed forms."""
 
-import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from skyfield.api import Distance, Velocity, load, load_file
+from skyfield.api import Distance, Velocity, load
 from skyfield.positionlib import Geocentric
 from skyfield.sgp4lib import TEME
 from skyfield.timelib import Time
-from skyfield_data import get_skyfield_data_path
 
 from emulator.ephemeris import julian_date, mean_motion_rad_s, walker_km
 from emulator.physics.sun import (
@@ -37,17 +33,6 @@ DE421_ENDS = datetime(2053, 10, 8, tzinfo=UTC)
 START = datetime(2026, 8, 11, 6, tzinfo=UTC)
 unit_floats = st.floats(-1, 1).filter(lambda x: x == 0 or abs(x) > 1e-6)
 directions = arrays(float, 3, elements=unit_floats).filter(lambda v: np.linalg.norm(v) > 0.1)
-
-
-@pytest.fixture(scope="module")
-def bodies() -> Iterator[Any]:
-    with warnings.catch_warnings():
-        # A file of the package that is not read here is about to expire.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        folder = get_skyfield_data_path()
-    opened = load_file(Path(folder, "de421.bsp"))
-    yield opened
-    opened.close()
 
 
 def walker(inclination_deg: float, altitude_km: float, total: int, planes: int) -> Walker:
