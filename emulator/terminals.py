@@ -99,7 +99,9 @@ class Scan(Section):
     uncertainty_urad: Positive
     """Standard deviation of each axis."""
     beam_urad: Positive
+    """Half angle that one spot covers."""
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.15
+    """Of neighbouring spots and turns."""
     dwell_s: Positive
     """At each spot of the spiral."""
 
@@ -122,12 +124,13 @@ class Pointing(Section):
     slew_deg_s: Annotated[float, Field(gt=0, le=360)] | None = None
     """Default: a terminal turns at once."""
     slew_deg_s2: Annotated[float, Field(gt=0, le=360)] | None = None
+    """Acceleration, beside ``slew_deg_s``. Default: none is needed."""
     coast_s: Annotated[float, Field(ge=0, le=3600)] = 1.0
     """How long a terminal points on where light is lost, before it gives up."""
     reacquisition_s: Annotated[float, Field(ge=0, le=3600)] = 0.5
     """From the return of light within ``coast_s`` to the first bit."""
     field_of_regard_deg: Annotated[float, Field(gt=0, le=180)] = 180.0
-    """Half angle around the terminal's mount that it can turn to."""
+    """Half angle around the terminal's mount that it can turn to; a station's reach all the sky."""
     sun_exclusion_deg: HalfAngle = 0.0
     """A receiver that looks this close to the Sun is blind."""
     sun_acquisition_deg: HalfAngle = 0.0
@@ -195,8 +198,8 @@ class Fit(Section):
     kind: str
     count: Annotated[int, Field(ge=0, le=64)]
     mounts: tuple[Literal["fore", "aft", "left", "right", "nadir", "zenith"], ...] = ()
-    """Where each terminal's field of regard is centred. Default: fore, aft, left, right in turn,
-    nadir for radios of satellites, zenith on the ground."""
+    """Where each terminal of a satellite has its field of regard centred, in turn. Default: fore,
+    aft, left, right; nadir for those of ``gsl``."""
 
 
 WEATHER_STEP_S = 60.0
