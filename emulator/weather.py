@@ -40,7 +40,14 @@ class Skyward:
         self.kinds = network.kinds
         stations = scenario.ground.station
         self._run = scenario.scenario
-        self._optical = np.array([bool(kind.optical) for kind in network.kinds], dtype=bool)
+        self._light = np.array(
+            [
+                [bool(a.optical or b.optical) and b.understands(a) for b in self.kinds]
+                for a in self.kinds
+            ],
+            dtype=bool,
+        )
+        """Whether kinds link by light, satellite first, ``(K, K)``."""
         self._climate = {
             name: np.array([getattr(station.climate, name) for station in stations], dtype=float)
             for name in _CLIMATE
@@ -73,8 +80,7 @@ class Skyward:
         """Return which pairs a cloud over the station keeps apart: those linked by light."""
         if self.weather is None:
             return np.zeros(len(station), dtype=bool)
-        light = self._optical[satellite_kind] | self._optical[station_kind]
-        return light & self.weather.at(t_s)[0][station]
+        return self._light[satellite_kind, station_kind] & self.weather.at(t_s)[0][station]
 
     def attenuation_db(
         self,

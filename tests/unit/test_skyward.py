@@ -389,6 +389,28 @@ class TestLight:
         assert 1 - np.mean(sheltered) == pytest.approx(expected, abs=off)
 
 
+@pytest.mark.parametrize(
+    ("space", "ground", "kept_apart"),
+    [
+        ({"optical": LASER}, {"optical": TELESCOPE}, True),
+        ({}, {"optical": TELESCOPE}, True),
+        ({"optical": LASER}, {}, True),
+        ({"radio": BEAM}, {"radio": DISH}, False),
+        ({"radio": BEAM}, {"optical": TELESCOPE}, False),
+        ({}, {}, False),
+    ],
+)
+def test_clouds_keep_apart_whom_light_would_join(
+    space: dict, ground: dict, kept_apart: bool
+) -> None:
+    always = {"cloudy_share": 1.0}
+    # Kinds that never fit are refused where both are carried: here the station carries none.
+    site = station("s", climate=always, antennas={"kind": "ground", "count": 0})
+    air = skyward_of(scenario(site, space=space, ground=ground))
+    found = air.clouded(0.0, np.array([0]), np.array([1]), np.array([0]))
+    assert found.tolist() == [kept_apart]
+
+
 class TestMoving:
     def test_an_aircraft_climbs_out_of_the_rain(self) -> None:
         wet = RAINY | {"rain_height_km": 4.5}
