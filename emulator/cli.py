@@ -186,7 +186,8 @@ def scenarios() -> None:
 def terminals(name: str | None, form: str) -> None:
     """List the laser terminals and radios that a scenario can name by `model`.
 
-    With NAME, every figure of that one beside its source.
+    The last column counts the figures that are assumed, for want of a source. With NAME, every
+    figure of that one beside its source.
     """
     from emulator import scenario_console
 

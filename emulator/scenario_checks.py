@@ -271,7 +271,7 @@ def _radios(a: str, b: str, terminals: Any) -> bool:
     return bool(known and terminals[a].understands(terminals[b]))
 
 
-_REASONS = "light and radio never fit, nor wavelengths 100 nm apart, nor radios of different bands"
+_REASONS = "light and radio never fit, nor wavelengths more than 100 nm apart, nor bands of radio"
 
 
 def _may_understand(a: str | None, b: str | None, terminals: Any) -> bool:
