@@ -24,6 +24,8 @@ PURE = {
         *("faults", "explain", "passes", "coldstart", "costout", "sizing"),
     )
 }
+LAB = ("convergence", "course", "fib", "reachability", "walking")
+PURE |= {f"emulator.lab.{name}" for name in LAB}
 PHYSICS = ("acquisition", "fading", "gas", "modcods", "optics", "power", "radio", "rain", "sun")
 PURE |= {f"emulator.physics.{name}" for name in (*PHYSICS, "turbulence", "weather")}
 PURE |= {"emulator.physics"}
