@@ -13,7 +13,7 @@ import platform
 import shutil
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -33,7 +33,8 @@ from emulator.scenario import Scenario
 
 _TABLES = """
 CREATE TABLE steps (step INTEGER, t_s REAL, lag_ms REAL, apply_ms REAL, changes INTEGER);
-CREATE TABLE probes (t_s REAL, a TEXT, b TEXT, seq INTEGER, rtt_ms REAL, expected_ms REAL);
+CREATE TABLE probes (t_s REAL, a TEXT, b TEXT, seq INTEGER, rtt_ms REAL, expected_ms REAL,
+                     path_ms REAL);
 CREATE TABLE flows (strategy TEXT, leg INTEGER, source TEXT, destination TEXT, bytes INTEGER,
                     start_s REAL, first_byte_s REAL, end_s REAL, verified INTEGER);
 CREATE TABLE routes (t_s REAL, node TEXT, action TEXT, destination TEXT, ports TEXT, protocol TEXT);
@@ -148,7 +149,8 @@ def write_tables(run_dir: Path, steps: list[dict[str, Any]], records: list[dict[
         for record in records:
             if "probe" in record:
                 database.execute(
-                    "INSERT INTO probes VALUES (:t_s, :a, :b, :probe, :rtt_ms, :expected_ms)",
+                    "INSERT INTO probes (t_s, a, b, seq, rtt_ms) "
+                    "VALUES (:t_s, :a, :b, :probe, :rtt_ms)",
                     record,
                 )
             elif "flow" in record:
@@ -171,6 +173,28 @@ def _routes(run_dir: Path) -> Iterator[tuple[Any, ...]]:
             t_s = round(each.get("at", start) - start, 6)
             yield from ((t_s, *change) for change in each.get("changes", ()))
         raw.unlink()
+
+
+def read_routes(run_dir: Path) -> list[tuple[Any, ...]]:
+    """Return the table ``routes`` of run.sqlite in the order of the announcements."""
+    with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
+        return database.execute("SELECT * FROM routes ORDER BY rowid").fetchall()
+
+
+def read_probes(run_dir: Path) -> list[tuple[int, float, str, str]]:
+    """Return (rowid, t_s, a, b) of the table ``probes``, by time."""
+    with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
+        return database.execute(
+            "SELECT rowid, t_s, a, b FROM probes ORDER BY t_s, rowid"
+        ).fetchall()
+
+
+def write_expectations(
+    run_dir: Path, rows: Iterable[tuple[float | None, float | None, int]]
+) -> None:
+    """Write (expected_ms, path_ms, rowid) into the table ``probes``."""
+    with closing(sqlite3.connect(run_dir / "run.sqlite")) as database, database:
+        database.executemany("UPDATE probes SET expected_ms = ?, path_ms = ? WHERE rowid = ?", rows)
 
 
 def write_plan_tables(run_dir: Path, plan: LinkPlan) -> None:
@@ -273,22 +297,31 @@ def batteries(plan: LinkPlan) -> dict[str, Any] | None:
 
 
 def _rtt(run_dir: Path) -> list[dict[str, Any]]:
-    """Medians over all probes of a pair; the error is the median of each probe's own error."""
-    by_pair: dict[tuple[str, str], list[tuple[float | None, float | None]]] = {}
+    """Medians over all probes of a pair; the error is the median of each probe's own error.
+
+    What is expected is the round trip over the routes that the kernels held, where those were
+    recorded. Pairs that had several equally good ways all the time have no error, and what is
+    expected of them is the quickest path.
+    """
+    by_pair: dict[tuple[str, str], list[tuple[float | None, float | None, float | None]]] = {}
     with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
-        for a, b, rtt_ms, expected_ms in database.execute(
-            "SELECT a, b, rtt_ms, expected_ms FROM probes ORDER BY a, b, t_s"
+        routed = database.execute("SELECT EXISTS (SELECT 1 FROM routes)").fetchone()[0]
+        for a, b, rtt_ms, quickest_ms, path_ms in database.execute(
+            "SELECT a, b, rtt_ms, expected_ms, path_ms FROM probes ORDER BY a, b, t_s"
         ):
-            by_pair.setdefault((a, b), []).append((rtt_ms, expected_ms))
+            due_ms = path_ms if routed else quickest_ms
+            by_pair.setdefault((a, b), []).append((rtt_ms, quickest_ms, due_ms))
     rows = []
     for (a, b), probes in by_pair.items():
-        known = [(rtt, due) for rtt, due in probes if rtt is not None and due is not None]
+        answered = [(rtt, quickest, due) for rtt, quickest, due in probes if rtt is not None]
+        known = [(rtt, due) for rtt, _, due in answered if due is not None]
+        bounded = [(rtt, quickest) for rtt, quickest, _ in answered if quickest is not None]
         row: dict[str, Any] = {"a": a, "b": b, "expected_ms": None, "measured_ms": None}
-        row |= {"error_us": None, "sent": len(probes)}
-        row["lost"] = sum(rtt is None for rtt, _ in probes)
+        row |= {"error_us": None, "sent": len(probes), "lost": len(probes) - len(answered)}
+        if shown := known or bounded:
+            row["expected_ms"] = round(median(due for _, due in shown), 6)
+            row["measured_ms"] = round(median(rtt for rtt, _ in shown), 6)
         if known:
-            row["expected_ms"] = round(median(due for _, due in known), 6)
-            row["measured_ms"] = round(median(rtt for rtt, _ in known), 6)
             row["error_us"] = round(1e3 * median(rtt - due for rtt, due in known), 3)
         rows.append(row)
     return rows

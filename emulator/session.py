@@ -113,8 +113,8 @@ class Session:
     def finish(self) -> dict[str, Any]:
         """Write what is derived from a finished run; return the summary."""
         records = read_records(self.run_dir / _FINDINGS)
-        add_expectations(self.plan, records)
         record.write_tables(self.run_dir, self.recorder.named("step"), records)
+        add_expectations(self.plan, self.run_dir)
         record.write_plan_tables(self.run_dir, self.plan)
         (self.run_dir / _FINDINGS).unlink(missing_ok=True)  # it all stands in the tables now
         summary = record.summarise(self.run_dir, self.recorder, self.plan, self.kernel)
@@ -298,12 +298,18 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def add_expectations(plan: LinkPlan, records: list[dict[str, Any]]) -> None:
-    """Give every probe the round trip that geometry predicts for the moment it was sent."""
+def add_expectations(plan: LinkPlan, run_dir: Path) -> None:
+    """Give every probe of run.sqlite the round trip that geometry predicts for its moment.
+
+    Both over the quickest path and, where routes were recorded, over those.
+    """
+    from emulator.lab.fib import Tables
     from protocols.ping import Expectation
 
-    expected = Expectation(plan)
-    probes = [each for each in records if "probe" in each]
-    for each in sorted(probes, key=lambda probe: probe["t_s"]):
-        a, b = (plan.network.node(each[end]).index for end in ("a", "b"))
-        each["expected_ms"] = expected.rtt_ms(a, b, each["t_s"])
+    routes = record.read_routes(run_dir)
+    expected = Expectation(plan, Tables.of(plan.network, routes) if routes else None)
+    rows = []
+    for rowid, t_s, *names in record.read_probes(run_dir):
+        a, b = (plan.network.node(name).index for name in names)
+        rows.append((expected.rtt_ms(a, b, t_s), expected.path_ms(a, b, t_s), rowid))
+    record.write_expectations(run_dir, rows)

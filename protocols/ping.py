@@ -9,11 +9,14 @@ import selectors
 import socket
 import struct
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from emulator.clock import Clock
 from emulator.faults import Faults
+from emulator.lab.course import Course
+from emulator.lab.fib import Tables
 from emulator.linkplan import LinkPlan
 from emulator.sections import PingWorkload
 from emulator.units import C_KM_S
@@ -28,6 +31,9 @@ _SO_TIMESTAMPNS = 35
 _SOL_RAW, _ICMP_FILTER = 255, 1
 _ONLY_ECHO_REPLIES = struct.pack("I", 0xFFFFFFFE)
 _LOST_AFTER_S = 2.0
+
+_Hop = Callable[[int, int, float], tuple[int, float] | None]
+"""(node, destination, time) → (next node, rate of the channel to it)."""
 
 
 class Ping:
@@ -137,46 +143,79 @@ class Ping:
 class Expectation:
     """The round trips that geometry predicts: range/c and serialisation, hop after hop.
 
-    A packet takes each hop at the moment it gets there, out and back, over the quickest path of
-    that moment, whatever routing chose: for neighbours their link, for others the bound that
-    routing may miss. Ranges are those of the orbit at that moment, not of the step before: how
-    far a step lags behind the orbit is part of the emulation's error.
+    A packet takes each hop at the moment it gets there, out and back. Ranges are those of the
+    orbit at that moment, not of the step before: how far a step lags behind the orbit is part of
+    the emulation's error.
     """
 
-    def __init__(self, plan: LinkPlan) -> None:
+    def __init__(self, plan: LinkPlan, tables: Tables | None = None) -> None:
         self.plan = plan
-        self.faults = Faults.of(plan.scenario, plan.network)
-        self._shown: tuple[int, object] = (-1, None)
+        self.tables = tables
+        """What the nodes' kernels held, where that was recorded."""
+        self.course = Course.of(plan)
+        self._step = -1
         self._hops = self._rate_bps = np.empty(0)
 
     def rtt_ms(self, a: int, b: int, t_s: float) -> float | None:
-        """Round trip of an echo from node ``a`` to ``b`` at ``t_s``; None: no way there or back."""
+        """Round trip of an echo from node ``a`` to ``b`` at ``t_s``; None: no way there or back.
+
+        Over the quickest path of the moment, whatever routing chose: for neighbours their link,
+        for others the bound that routing may miss.
+        """
+        return self._round_ms(a, b, t_s, self._quickest)
+
+    def path_ms(self, a: int, b: int, t_s: float) -> float | None:
+        """The same over the routes that the nodes' kernels held.
+
+        None also where they held several ways at once: of those a kernel takes one by a hash
+        that it keeps to itself.
+        """
+        return self._round_ms(a, b, t_s, self._routed) if self.tables else None
+
+    def _round_ms(self, a: int, b: int, t_s: float, hop: _Hop) -> float | None:
         at_km = self.plan.ephemeris.positions_km(np.array([t_s, t_s + 1.0])).transpose(1, 0, 2)
         elapsed_s = 0.0
         for start, end in ((a, b), (b, a)):
             node = start
-            while node != end:
-                self._look(t_s + elapsed_s)
-                hop = int(self._hops[node, end])
-                if hop < 0:
+            for _ in range(self.plan.network.size):  # no way is longer but one in a circle
+                if node == end:
+                    break
+                if (taken := hop(node, end, t_s + elapsed_s)) is None:
                     return None
+                to, rate_bps = taken
                 # Straight lines: half a nanosecond off where a second later would be a metre.
-                gap_km = at_km[:, node] - at_km[:, hop]
+                gap_km = at_km[:, node] - at_km[:, to]
                 # Not by a BLAS, whose last bit depends on its environment variables.
                 range_km = math.hypot(*(gap_km[0] + elapsed_s * (gap_km[1] - gap_km[0])))
-                serial_s = WIRE_BYTES * 8 / self._rate_bps[node, hop]
-                elapsed_s += range_km / C_KM_S + float(serial_s)
-                node = hop
+                elapsed_s += range_km / C_KM_S + WIRE_BYTES * 8 / rate_bps
+                node = to
+            if node != end:
+                return None
         return elapsed_s * 1e3
 
+    def _quickest(self, node: int, end: int, t_s: float) -> tuple[int, float] | None:
+        self._look(t_s)
+        to = int(self._hops[node, end])
+        return (to, float(self._rate_bps[node, to])) if to >= 0 else None
+
+    def _routed(self, node: int, end: int, t_s: float) -> tuple[int, float] | None:
+        self._look(t_s)
+        light = self._light
+        for ways in self.tables.ways(node, end, t_s):
+            ports = [i for i, used in enumerate(light.used[node]) if used and ways >> i & 1]
+            if len(ports) == 1 and (to := int(light.to[node, ports[0]])) >= 0:
+                return to, float(light.rate_bps[node, ports[0]])
+            if ports:
+                return None
+        return None
+
     def _look(self, t_s: float) -> None:
-        """Have routes and rates at hand of the state in force at ``t_s``."""
-        step = self.plan.step_of(t_s)
-        if (now := (step, self.faults.broken(t_s))) == self._shown:
+        """Have routes, light and rates at hand of the state in force at ``t_s``."""
+        if (step := self.course.step_of(t_s)) == self._step:
             return
-        self._shown = now
-        network = self.plan.network
-        state = self.faults.lay_over(self.plan.at(step), self.plan.dark(), t_s)
+        self._step = step
+        network, state = self.plan.network, self.course.state(step)
+        self._light = self.course.light(step)
         self._hops = next_hops(network, state)
         lit = np.flatnonzero(state["peer"] >= 0)
         lit = lit[np.argsort(-state["delay_ns"][lit], kind="stable")]  # of parallel links the last

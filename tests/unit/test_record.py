@@ -83,6 +83,43 @@ def test_the_summary_tells_causes_and_batteries(summary: dict[str, Any]) -> None
     }
 
 
+PROBES = [("sat-01-01", "sat-01-02", t_s, 10.0 + t_s) for t_s in (1.0, 2.0, 3.0)]
+PROBES += [("sat-01-01", "sat-01-05", t_s, 90.0) for t_s in (1.5, 2.5)]
+DUE = [(10.0, 11.0), (11.0, 12.5), (12.0, None), (80.0, None), (81.0, None)]
+"""(quickest path, path of the routes) of each."""
+
+
+def rtt(folder: Path, routed: bool) -> list[dict[str, Any]]:
+    """What summary.json says of these probes."""
+    records = [
+        {"probe": seq, "t_s": t_s, "a": a, "b": b, "rtt_ms": rtt_ms}
+        for seq, (a, b, t_s, rtt_ms) in enumerate(PROBES)
+    ]
+    if routed:
+        lines = [{"at": 1.0, "changes": [["sat-01-01", "add", "sat-01-02", "isl0", "x"]]}]
+        text = "".join(json.dumps(line) + "\n" for line in [*lines, {"start": 0.0}])
+        (folder / record.ROUTES).write_text(text)
+    record.write_tables(folder, [], records)
+    assert len(record.read_routes(folder)) == routed
+    order = {(t_s, a, b): due for (a, b, t_s, _), due in zip(PROBES, DUE, strict=True)}
+    rows = [(*order[t_s, a, b], rowid) for rowid, t_s, a, b in record.read_probes(folder)]
+    record.write_expectations(folder, rows)
+    return record._rtt(folder)
+
+
+def test_round_trips_are_held_against_the_routes_where_those_are_known(tmp_path: Path) -> None:
+    near, far = rtt(tmp_path, routed=True)
+    assert (near["expected_ms"], near["measured_ms"], near["error_us"]) == (11.75, 11.5, -250.0)
+    assert (far["expected_ms"], far["measured_ms"], far["error_us"]) == (80.5, 90.0, None)
+    assert (near["sent"], near["lost"], far["sent"], far["lost"]) == (3, 0, 2, 0)
+
+
+def test_round_trips_are_held_against_the_quickest_path_else(tmp_path: Path) -> None:
+    near, far = rtt(tmp_path, routed=False)
+    assert (near["expected_ms"], near["measured_ms"], near["error_us"]) == (11.0, 12.0, 1000.0)
+    assert (far["expected_ms"], far["measured_ms"], far["error_us"]) == (80.5, 90.0, 9500.0)
+
+
 def test_without_platforms_there_are_no_batteries(three_body: Scenario) -> None:
     assert record.batteries(LinkPlan.of(three_body)) is None
 
