@@ -214,6 +214,8 @@ class Emulation:
         self.tell("finished", seconds=seconds)
 
     def _on_step(self, step: Step, workers: list[Worker]) -> None:
+        if hasattr(self.routing, "foresee"):
+            self.routing.foresee(step.step)
         self.routing.step(self.player.state)
         if self._cost_out:
             self.routing.cost_out(self._cost_out.at(step.step))

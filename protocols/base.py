@@ -54,6 +54,12 @@ class Routing(Protocol):
         """Start daemons, if any. Raises DaemonError naming the node whose daemon is not up."""
         ...
 
+    def foresee(self, step: int) -> None:
+        """The next :meth:`step` is for this step of the plan; those before the run are for 0.
+
+        Optional: a scheme without it is not told.
+        """
+
     def step(self, state: np.ndarray) -> None:
         """The fabric now holds ``state`` (PORT_STATE)."""
         ...

@@ -122,7 +122,10 @@ class Precomputed:
 
     def step(self, state: np.ndarray) -> None:
         """Swap the tables of all nodes for those of ``state``."""
-        wanted = self.routes(self.plan.network, state)
+        self.write(self.routes(self.plan.network, state))
+
+    def write(self, wanted: np.ndarray) -> None:
+        """Make all nodes hold the packed routes ``wanted``; only what differs is sent."""
         differs = wanted != self.written
         for handle in self.nodes.values():
             node = handle.node.index

@@ -37,6 +37,8 @@ _SYSCTLS = {
     "ipv4/ip_forward": 1,
     "ipv4/conf/all/rp_filter": 0,
     "ipv4/conf/default/rp_filter": 0,
+    # While routes change, what a node has sent may come back through it on its new way.
+    "ipv4/conf/all/accept_local": 1,
     "ipv4/conf/all/ignore_routes_with_linkdown": 1,
     "ipv4/conf/default/ignore_routes_with_linkdown": 1,
     "ipv4/conf/all/accept_redirects": 0,
