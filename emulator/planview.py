@@ -1,5 +1,6 @@
 """A plan as rows for tables, JSON and CSV."""
 
+import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
 
 CONTACT_COLUMNS = ("a", "b", "start_s", "end_s", "range_km", "rate_mbps", "volume_mb")
-LINK_COLUMNS = ("t_s", "a", "b", "range_km", "delay_ns", "rate_bps")
+LINK_COLUMNS = ("t_s", "a", "b", "range_km", "delay_ns", "rate_bps", "return_bps", "margin_db")
 PASS_COLUMNS = ("station", "satellite", "aos", "tca", "los", "max_elevation_deg", "sunlit")
 
 
@@ -55,9 +56,14 @@ def _both_ways(there: float, back: float) -> str:
 
 
 def link_rows(plan: LinkPlan, steps: Iterable[int]) -> Iterator[dict[str, Any]]:
-    """One row a link and step; ranges to a millimetre."""
+    """One row a link and step; ranges to a millimetre.
+
+    ``rate_bps`` is from a to b and ``return_bps`` back; ``margin_db`` is of the direction that has
+    less, None between terminals without a budget.
+    """
     for step in steps:
         for link in plan.links(step):
+            margin_db = float(min(link["margin_db"], link["return_margin_db"]))
             yield {
                 "t_s": step * plan.step_s,
                 "a": plan.network.port_label(int(link["a"])),
@@ -65,6 +71,8 @@ def link_rows(plan: LinkPlan, steps: Iterable[int]) -> Iterator[dict[str, Any]]:
                 "range_km": round(float(link["range_km"]), 6),
                 "delay_ns": int(link["delay_ns"]),
                 "rate_bps": int(link["rate_bps"]),
+                "return_bps": int(link["return_bps"]),
+                "margin_db": round(margin_db, 3) if math.isfinite(margin_db) else None,
             }
 
 

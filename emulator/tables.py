@@ -26,13 +26,14 @@ def plain_table(*headings: str) -> Table:
 
 
 def table(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> Table:
-    """A table of plain dicts, without the columns that are too wide for a terminal."""
+    """A table of plain dicts, without columns too wide for a terminal; None is a blank."""
     table = plain_table()
     shown = [column for column in columns if column not in _WIDE_COLUMNS]
     for column in shown:
         table.add_column(column, no_wrap=True)
     for row in rows:
-        table.add_row(*(str(row[column]) for column in shown))
+        cells = (row[column] for column in shown)
+        table.add_row(*("" if each is None else str(each) for each in cells))
     return table
 
 

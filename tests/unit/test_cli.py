@@ -62,6 +62,25 @@ def test_formats_of_a_plan_agree(tmp_path: Path) -> None:
     for row in as_json:
         there = state[ports.index(row["b"])]
         assert ports[there["peer"]] == row["a"] and there["delay_ns"] == row["delay_ns"]
+    assert {row["margin_db"] for row in as_json} == {None} and as_csv[0]["margin_db"] == ""
+
+
+def test_a_plan_has_the_rates_of_both_ways_and_the_lesser_margin(tmp_path: Path) -> None:
+    target = tmp_path / "plan.npz"
+    lasermesh("plan", "geo-relay", "--format", "npz", "-o", str(target))
+    with np.load(target) as held:
+        state, ports = held["state"][100], held["ports"].tolist()
+    rows = json.loads(lasermesh("plan", "geo-relay", "--at", "100", "--format", "json").stdout)
+    assert any(row["rate_bps"] > row["return_bps"] for row in rows)
+    for row in rows:
+        assert row["rate_bps"] == state["rate_bps"][ports.index(row["b"])]
+        assert row["return_bps"] == state["rate_bps"][ports.index(row["a"])]
+        told = lasermesh("plan", "geo-relay", "--at", "100", "--explain", *nodes_of(row)).stdout
+        assert f"margin {row['margin_db']:.1f} dB" in told
+
+
+def nodes_of(row: dict) -> list[str]:
+    return [row[end].partition(":")[0] for end in ("a", "b")]
 
 
 def test_two_plans_are_byte_identical(tmp_path: Path) -> None:
