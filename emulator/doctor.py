@@ -10,6 +10,8 @@ from pathlib import Path
 from emulator.errors import CapabilityError
 from emulator.kernel import image, probe
 from emulator.session import choose_kernel
+from protocols.babeld import Babeld
+from protocols.bird import Bird
 from protocols.frr_ospf import FrrOspf
 
 
@@ -43,6 +45,8 @@ def examine() -> tuple[list[Finding], str]:
             "virtual-time kernel", str(image.find()), image.missing(), "lasermesh kernel build"
         ),
         Finding("FRR (ospfd)", "yes", FrrOspf.missing(), "apt-get install frr"),
+        Finding("BIRD", "yes", Bird.missing(), "apt-get install bird2"),
+        Finding("babeld", "yes", Babeld.missing(), "apt-get install babeld"),
         Finding("memory", *_memory()),
         Finding("packages share one folder", "yes", _package_trouble(), "install in a venv"),
     ]

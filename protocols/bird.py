@@ -7,7 +7,7 @@ touches only what differs.
 
 import socket
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TextIO
 
@@ -24,15 +24,13 @@ _SCAN_S = 600
 """Links and routes are heard of by netlink; dumps of whole tables only mend what was missed."""
 
 
-def preamble(
-    node: Node, folder: Path, source: str, routing: RoutingSection, ecmp: bool = False
-) -> list[str]:
-    """Render what any protocol needs: log, router id, links, the kernel's table, BFD if wanted.
+def preamble(node: Node, folder: Path, source: str, ecmp: bool = False) -> list[str]:
+    """Render what any protocol needs: log, router id, links, the kernel's table.
 
     ``source``: whose routes go to the kernel (RTS_OSPF ...). ``ecmp``: several routes to one
     destination go there as one of several ways; OSPF makes such routes itself.
     """
-    lines = [
+    return [
         f'log "{folder}/bird.log" all;',
         f"router id {node.ipv4};",
         "protocol device {",
@@ -46,16 +44,20 @@ def preamble(
         f"  ipv4 {{ export where source = {source}; }};",
         "}",
     ]
-    if routing.bfd_ms:
-        lines += [
-            "protocol bfd {",
-            '  interface "*" {',
-            f"    interval {routing.bfd_ms} ms;",
-            f"    multiplier {BFD_MULTIPLIER};",
-            "  };",
-            "}",
-        ]
-    return lines
+
+
+def bfd(routing: RoutingSection) -> list[str]:
+    """Render BFD, if it is wanted, for protocols that then ask it to watch their neighbours."""
+    if not routing.bfd_ms:
+        return []
+    return [
+        "protocol bfd {",
+        '  interface "*" {',
+        f"    interval {routing.bfd_ms} ms;",
+        f"    multiplier {BFD_MULTIPLIER};",
+        "  };",
+        "}",
+    ]
 
 
 def loopback(node: Node) -> list[str]:
@@ -76,11 +78,6 @@ def interfaces(ports: Collection[Port], raised: Collection[int]) -> dict[str, tu
     """
     apart = {f'"{port.name}"': (port.kind, True) for port in ports if port.index in raised}
     return apart | {f'"{port.kind}*"': (port.kind, False) for port in ports}
-
-
-def cost(kind: str, routing: RoutingSection) -> int:
-    """Return what a port of a kind costs."""
-    return routing.isl_cost if kind == "isl" else routing.gsl_cost
 
 
 def command(folder: Path) -> list[str]:
@@ -122,10 +119,25 @@ class Bird(Daemons):
             self.spawn(name, "bird", command(handle.state_dir))
         self.await_sockets("bird", lambda handle: handle.state_dir / "bird.ctl")
 
-    def configure(self, name: str) -> None:
-        """Have a node's BIRD take up its configuration of now. Raises DaemonError."""
-        self._write(name)
-        ask(self.nodes[name].state_dir, "configure")
+    def cost_out(self, ports: frozenset[int]) -> None:
+        """Let the links of ``ports``, and no others, cost the most. Raises DaemonError."""
+        changed, self.raised = ports ^ self.raised, ports
+        self.configure(changed)
+
+    def configure(self, ports: Iterable[int]) -> None:
+        """Have the BIRDs of the nodes of ``ports`` read their configurations of now again.
+
+        Raises DaemonError.
+        """
+        network = self.plan.network
+        for index in sorted({int(network.port_node[port]) for port in ports}):
+            name = network.nodes[index].name
+            self._write(name)
+            try:
+                ask(self.nodes[name].state_dir, "configure")
+            except DaemonError:
+                self.check()  # says more of one that has died
+                raise
 
     def _write(self, name: str) -> None:
         (self.nodes[name].state_dir / "bird.conf").write_text(self.conf(name))

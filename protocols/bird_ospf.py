@@ -15,7 +15,7 @@ from pathlib import Path
 
 from emulator.network import Node
 from emulator.sections import Routing as RoutingSection
-from protocols.bird import Bird, cost, interfaces, preamble
+from protocols.bird import Bird, bfd, interfaces, preamble
 
 _RAISED = 65535
 
@@ -28,7 +28,8 @@ def ospf_conf(
     ``raised``: indices of ports that are the last resort for now.
     """
     lines = [
-        *preamble(node, folder, "RTS_OSPF", routing),
+        *preamble(node, folder, "RTS_OSPF"),
+        *bfd(routing),
         "protocol ospf v2 {",
         "  ecmp yes limit 4;",
         "  area 0 {",
@@ -39,7 +40,7 @@ def ospf_conf(
         lines += [
             f"    interface {pattern} {{",
             "      type ptp;",
-            f"      cost {_RAISED if high else cost(kind, routing)};",
+            f"      cost {_RAISED if high else routing.cost(kind)};",
             f"      hello {routing.hello_s};",
             f"      dead {routing.dead_s};",
             *(["      bfd on;"] if routing.bfd_ms else []),

@@ -34,11 +34,13 @@ setup_packages() {
 
 # Prints them on one line. A subshell, since os-release sets whatever names it likes.
 missing_packages() (
-    wanted=(python3-venv iproute2 frr)
+    wanted=(python3-venv iproute2 frr bird2 babeld)
     if ! command -v dpkg-query >/dev/null; then
         missing=()
         command -v ip >/dev/null || missing+=(iproute2)
         [[ -x /usr/lib/frr/zebra ]] || missing+=(frr)
+        [[ -x /usr/sbin/bird ]] || missing+=(bird2)
+        [[ -x /usr/sbin/babeld ]] || missing+=(babeld)
         host_has_netem || command -v linux.uml >/dev/null || missing+=(user-mode-linux)
         echo "${missing[*]}"
         return
@@ -84,11 +86,16 @@ install_packages() {
         fi
     fi
     rm -f "$log"
-    if [[ " $* " == *" frr "* ]] && command -v systemctl >/dev/null; then
-        # Debian starts a router on this very machine. The emulator starts its own daemons,
-        # in namespaces; who had frr before us keeps it as it was.
-        systemctl disable --now frr >/dev/null 2>&1 || true
-    fi
+    # Debian starts routers on this very machine. The emulator starts its own daemons, in
+    # namespaces; who had such a package before us keeps its service as it was.
+    command -v systemctl >/dev/null || return 0
+    local package
+    for package in "$@"; do
+        case $package in
+            frr | babeld) systemctl disable --now "$package" >/dev/null 2>&1 || true ;;
+            bird2) systemctl disable --now bird >/dev/null 2>&1 || true ;;
+        esac
+    done
 }
 
 # The wait is for a fresh machine's own upgrades, which hold dpkg's lock for minutes.

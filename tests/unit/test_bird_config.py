@@ -4,31 +4,72 @@ import io
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from emulator.linkplan import LinkPlan
 from emulator.network import Network, Node
 from emulator.scenario import Scenario
-from protocols.bird import BIRD, _answer, command
-from protocols.bird_ospf import BirdOspf, ospf_conf
+from emulator.sections import Routing
+from protocols.as_numbers import FIRST_AS
+from protocols.bird import BIRD, Bird, _answer, command
+from protocols.bird_babel import babel_conf, limit
+from protocols.bird_bgp import BirdBgp, bgp_conf
+from protocols.bird_ospf import ospf_conf
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SCENARIO = Scenario.load("three-body")
 NETWORK = Network.of(SCENARIO)
+PLAIN = SCENARIO.routing
+ALL = PLAIN.model_copy(update={"bfd_ms": 100, "bgp_as": "plane"})
+"""With everything that the scenario may ask for."""
+
+
+def ospf(node: Node, routing: Routing, folder: Path, raised: frozenset[int]) -> str:
+    return ospf_conf(node, routing, folder, raised)
+
+
+def babel(node: Node, routing: Routing, folder: Path, raised: frozenset[int]) -> str:
+    return babel_conf(node, routing, folder, raised)
+
+
+def bgp(node: Node, routing: Routing, folder: Path, raised: frozenset[int]) -> str:
+    """Every port but the last has a neighbour, the first one in the node's own AS."""
+    own_as = FIRST_AS + node.index
+    peers = {port.index: (f"fe80::{20 + n:x}", own_as + n) for n, port in enumerate(node.ports)}
+    if len(peers) > 1:
+        peers.popitem()
+    return bgp_conf(node, routing, folder, own_as, peers, raised)
+
+
+CONFS = {"": ospf, "-babel": babel, "-bgp": bgp}
 
 
 @pytest.mark.parametrize("name", ["scs-01-a", "miyun"])
-def test_satellite_and_station_configurations_are_golden(name: str) -> None:
-    text = ospf_conf(NETWORK.node(name), SCENARIO.routing, Path("/state") / name)
-    assert text == (GOLDEN / f"bird-{name}.conf").read_text()
+@pytest.mark.parametrize("protocol", CONFS)
+def test_satellite_and_station_configurations_are_golden(protocol: str, name: str) -> None:
+    text = CONFS[protocol](NETWORK.node(name), PLAIN, Path("/state") / name, frozenset())
+    assert text == (GOLDEN / f"bird{protocol}-{name}.conf").read_text()
 
 
-@pytest.mark.skipif(bool(BirdOspf.missing()), reason=BirdOspf.missing() or "it is here")
+@pytest.mark.parametrize("protocol", CONFS)
+def test_configurations_with_everything_asked_for_are_golden(protocol: str) -> None:
+    node = NETWORK.node("scs-01-a")
+    text = CONFS[protocol](node, ALL, Path("/state/scs-01-a"), frozenset([node.ports[0].index]))
+    assert text == (GOLDEN / f"bird{protocol}-all-scs-01-a.conf").read_text()
+
+
+@pytest.mark.skipif(bool(Bird.missing()), reason=Bird.missing() or "it is here")
 @pytest.mark.parametrize("ports", [0, None])
-def test_bird_takes_the_configuration(tmp_path: Path, ports: int | None) -> None:
+@pytest.mark.parametrize("routing", [PLAIN, ALL], ids=["plain", "all"])
+@pytest.mark.parametrize("protocol", CONFS)
+def test_bird_takes_the_configuration(
+    tmp_path: Path, protocol: str, routing: Routing, ports: int | None
+) -> None:
     node = NETWORK.nodes[0]
     node = Node(node.index, node.name, node.kind, node.ports[:ports])
     path = tmp_path / "bird.conf"
-    path.write_text(ospf_conf(node, SCENARIO.routing, tmp_path))
+    path.write_text(CONFS[protocol](node, routing, tmp_path, frozenset([0])))
     done = subprocess.run([BIRD, "-p", "-c", path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
@@ -36,6 +77,18 @@ def test_bird_takes_the_configuration(tmp_path: Path, ports: int | None) -> None
 def test_command_line() -> None:
     argv = command(Path("/x"))
     assert argv[1:] == ["-f", "-c", "/x/bird.conf", "-s", "/x/bird.ctl"]
+
+
+@pytest.mark.parametrize(
+    ("hello_s", "dead_s", "needed"), [(1, 4, 13), (1, 2, 15), (10, 12, 16), (1, 60, 1)]
+)
+def test_babel_loses_a_link_when_the_hellos_of_dead_s_are_missing(
+    hello_s: int, dead_s: int, needed: int
+) -> None:
+    routing = PLAIN.model_copy(update={"hello_s": hello_s, "dead_s": dead_s})
+    assert limit(routing) == needed
+    lost = 16 - needed + 1
+    assert lost == min(dead_s // hello_s, 16)
 
 
 def test_answers_are_read_to_their_last_line() -> None:
@@ -46,3 +99,30 @@ def test_answers_are_read_to_their_last_line() -> None:
         _answer(said)
     with pytest.raises(ValueError, match=r"^syntax error"):
         _answer(io.StringIO("9001 syntax error, unexpected CF_SYM_UNDEFINED\n"))
+
+
+class Told(BirdBgp):
+    """BGP without BIRDs: it notes whose configurations change."""
+
+    def __init__(self, plan: LinkPlan) -> None:
+        super().__init__(plan, {})
+        self.told: list[list[int]] = []
+
+    def configure(self, ports) -> None:
+        self.told.append(sorted(ports))
+
+
+def test_a_port_keeps_its_last_neighbour_until_it_gets_another() -> None:
+    plan = LinkPlan.of(SCENARIO)
+    routing, first, dark = Told(plan), plan.at(0), plan.dark()
+    routing.step(first)
+    lit = np.flatnonzero(first["peer"] >= 0).tolist()
+    assert routing.told.pop() == lit
+    routing.step(dark)
+    routing.step(first)
+    assert routing.told == [[], []]
+    moved = first.copy()
+    (a, c), (b, d) = np.array([[p, first["peer"][p]] for p in (lit[0], lit[-1])]).T
+    moved["peer"][[a, c, b, d]] = c, a, d, b
+    routing.step(moved)
+    assert routing.told[-1] == sorted([a, b, c, d])

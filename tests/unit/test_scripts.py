@@ -96,20 +96,22 @@ def test_on_an_empty_machine_every_package_is_named(machine: Machine) -> None:
     machine.stub("dpkg-query", "exit 1")
     done = machine.run("setup.sh")
     assert done.returncode == 3
-    assert "sudo apt-get install -y python3-venv iproute2 frr" in done.stderr
+    assert "sudo apt-get install -y python3-venv iproute2 frr bird2 babeld" in done.stderr
 
 
 def test_root_installs_and_leaves_no_router_running(machine: Machine) -> None:
     machine.stub("id", "echo 0")
-    done = machine.run("setup.sh", absent="frr")
+    done = machine.run("setup.sh", absent="frr bird2 babeld")
     assert done.returncode == 0, done.stderr
-    assert "Installing Debian packages: frr" in done.stderr
+    assert "Installing Debian packages: frr bird2 babeld" in done.stderr
     [install] = machine.called("apt-get")
-    assert install.endswith("install -y --no-install-recommends frr")
-    assert machine.called("systemctl") == ["systemctl disable --now frr"]
+    assert install.endswith("install -y --no-install-recommends frr bird2 babeld")
+    assert machine.called("systemctl") == [
+        f"systemctl disable --now {service}" for service in ("frr", "bird", "babeld")
+    ]
 
 
-def test_who_had_frr_before_keeps_its_service(machine: Machine) -> None:
+def test_who_had_a_router_before_keeps_its_service(machine: Machine) -> None:
     machine.stub("id", "echo 0")
     assert machine.run("setup.sh", absent="iproute2").returncode == 0
     assert machine.called("apt-get")
