@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from emulator.lab.course import Course
+from emulator.lab.walking import ALL_PPB
 
 QUIET_S = 8.0
 """Routes that have not moved for so long stand: BIRD and babeld pause for up to some seconds."""
@@ -53,10 +54,10 @@ def events(course: Course) -> list[Event]:
     """Return what was cut and joined at steps after the first, by time."""
     plan = course.plan
     found = []
-    foreseen, played = _links(plan.at(0)), _links(course.state(0))
+    foreseen, played = _links(course, 0)
     for step in range(1, plan.steps):
         foreseen_before, played_before = foreseen, played
-        foreseen, played = _links(plan.at(step)), _links(course.state(step))
+        foreseen, played = _links(course, step)
         cut, joined = played_before - played, played - played_before
         faults, repairs = cut & foreseen, joined & foreseen_before
         if cut or joined:
@@ -103,9 +104,18 @@ def convergence(
     return found
 
 
-def _links(state: np.ndarray) -> set[tuple[int, int]]:
-    """Pairs of ports that light joins both ways."""
-    port, peer = np.arange(len(state)), state["peer"]
+def _links(course: Course, step: int) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+    """Pairs of ports that light joins both ways: by the plan, and as played.
+
+    A fault may leave a port its carrier and lose all that comes; fades of the plan are no cuts.
+    """
+    plan, state = course.plan.at(step), course.state(step)
+    deaf = (state["loss_ppb"] >= ALL_PPB) & (plan["loss_ppb"] < ALL_PPB)
+    return _joined(plan["peer"]), _joined(np.where(deaf, -1, state["peer"]))
+
+
+def _joined(peer: np.ndarray) -> set[tuple[int, int]]:
+    port = np.arange(len(peer))
     both = (peer > port) & (peer[np.maximum(peer, 0)] == port)
     return set(zip(port[both].tolist(), peer[both].tolist(), strict=True))
 

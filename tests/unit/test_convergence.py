@@ -28,6 +28,23 @@ def test_a_fault_counts_from_the_step_that_shows_it() -> None:
     assert (only.t_s, only.faults, len(only.links)) == (CUT_S + 10.0, 2, 2)
 
 
+class Deafened(Course):
+    """A course in which one channel, at whose end carriers stay, loses all for one step."""
+
+    def state(self, step: int) -> np.ndarray:
+        state = super().state(step)
+        if step == 3:
+            state = state.copy()
+            state["loss_ppb"][self.plan.network.node(SECOND).ports[1].index] = 10**9
+        return state
+
+
+def test_a_channel_that_loses_all_in_silence_is_a_fault() -> None:
+    first, second = events(Deafened.of(ring()))
+    assert (first.t_s, first.faults, first.links) == (30.0, 1, LINK)
+    assert (second.t_s, second.repairs, second.links) == (40.0, 1, LINK)
+
+
 def test_planned_events_are_the_contacts() -> None:
     plan = LinkPlan.of(Scenario.load("three-body"))
     found = events(Course.of(plan))
