@@ -8,15 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emulator import record
 from emulator.kernel import image
-from emulator.lab.convergence import convergence
-from emulator.lab.course import Course
-from emulator.lab.fib import Tables
-from emulator.lab.reachability import follow
+from emulator.lab.measure import Measured, measure
 from emulator.lab.walking import Outcome
-from emulator.linkplan import LinkPlan
-from emulator.scenario import Scenario
 from tests.e2e.conftest import Command, needs
 
 pytestmark = pytest.mark.skipif(bool(image.missing()), reason=image.missing() or "it is here")
@@ -67,28 +61,26 @@ target = ["toy-01-01", "toy-01-02"]
 """
 
 
-def ran(lasermesh: Command, folder: Path, routing: str) -> tuple[Course, list[tuple], Path]:
-    """Run the scenario and return what there is to evaluate, and the run directory."""
+def ran(lasermesh: Command, folder: Path, routing: str) -> tuple[Measured, Path]:
+    """Run the scenario; return what its routes tell, and the run directory."""
     path = folder / "torus.toml"
     path.write_text(SCENARIO)
     done = lasermesh("run", str(path), "--clock", "virtual", "--routing", routing)
     assert done.returncode == 0, done.stdout + done.stderr
     run_dir = folder / "runs" / "latest"
-    plan = LinkPlan.of(Scenario.load(run_dir / "scenario.json"))
-    with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
-        lag = database.execute("SELECT lag_ms FROM steps ORDER BY step").fetchall()
-    course = Course.of(plan, np.array(lag)[:, 0])
-    return course, record.read_routes(run_dir), run_dir
+    measured = measure(run_dir)
+    assert measured is not None and not measured.tables.lost
+    return measured, run_dir
 
 
 def test_static_routes_are_the_quickest_at_every_moment(lasermesh: Command, tmp_path: Path) -> None:
-    course, rows, run_dir = ran(lasermesh, tmp_path, "static")
-    found = follow(course, Tables.of(course.plan.network, rows))
+    measured, run_dir = ran(lasermesh, tmp_path, "static")
+    found = measured.reachability
     assert found.pairs[:, Outcome.APART].max() == 0
     assert found.lengths_s.max(initial=0.0) < WRITING_S
     assert np.nanmax(found.stretch) == pytest.approx(1.0, abs=1e-6)
     assert np.isfinite(found.stretch).sum() == END_S * 9 * 8
-    first, second = convergence(course, rows)
+    first, second = measured.convergence
     assert (first.event.faults, second.event.repairs) == (1, 1)
     assert 0 <= first.first_s <= first.last_s < WRITING_S and first.nodes >= 2
     for row in json.loads((run_dir / "summary.json").read_text())["rtt"]:
@@ -97,13 +89,15 @@ def test_static_routes_are_the_quickest_at_every_moment(lasermesh: Command, tmp_
 
 def test_bird_comes_back_to_the_fewest_hops(lasermesh: Command, tmp_path: Path) -> None:
     needs("/usr/sbin/bird")
-    course, rows, run_dir = ran(lasermesh, tmp_path, "bird-ospf")
-    found = follow(course, Tables.of(course.plan.network, rows))
-    first, second = convergence(course, rows)
+    measured, run_dir = ran(lasermesh, tmp_path, "bird-ospf")
+    found = measured.reachability
+    first, second = measured.convergence
     assert (first.event.t_s, second.event.t_s) == (FAULT_S, REPAIR_S)
     for each in (first, second):
         assert not each.cut_short and 2 <= each.nodes <= 9
         assert 0 <= each.first_s <= each.last_s < BIRD_S
+    assert measured.settled_s(planned=False).tolist() == [first.last_s, second.last_s]
+    assert len(measured.settled_s(planned=True)) == 0
     settled = (found.sample_s < FAULT_S) | (found.sample_s > REPAIR_S + second.last_s)
     settled |= (found.sample_s > FAULT_S + first.last_s) & (found.sample_s < REPAIR_S)
     assert settled.sum() > END_S / 3
