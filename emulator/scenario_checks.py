@@ -103,6 +103,30 @@ def cross_checks(known: dict[str, Any], file: str) -> Iterator[Problem]:
         protocols = plugin_names("lasermesh.routing")
         word = known["routing"].protocol
         yield from unknown([word], protocols, "routing.protocol", "routing protocol", file)
+        if word in _ON_GRIDS and "constellation" in known:
+            yield from _grid_checks(word, constellations, known.get("isl", ()), file)
+
+
+_ON_GRIDS = ("grid",)
+"""Routing that goes by planes and slots."""
+
+
+def _grid_checks(word: str, constellations: Any, isls: Any, file: str) -> Iterator[Problem]:
+    names = [each.name for each in constellations]
+    grids = [each for each in constellations if each.walker_pattern()]
+    laid = any(
+        i.pattern == "grid" and (not i.constellations or names[0] in i.constellations) for i in isls
+    )
+    if len(names) != 1:
+        reason = f"needs one grid of planes and slots, but there are {len(names)} constellations"
+    elif not grids:
+        reason = f"needs planes and slots, but {names[0]!r} is no Walker constellation"
+    elif not laid:
+        reason = f"needs links to all four neighbours, but no [[isl]] lays a grid over {names[0]!r}"
+    else:
+        return
+    remedy = "Use one Walker constellation with a grid, or another protocol"
+    yield Problem(file, "routing.protocol", repr(word), reason, remedy)
 
 
 def _size_checks(known: dict[str, Any], nodes: int, file: str) -> Iterator[Problem]:

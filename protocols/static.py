@@ -67,19 +67,19 @@ def unpack(routes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def shortest_path_routes(network: Network, state: np.ndarray) -> np.ndarray:
     """Return every node's packed route to each other, shape ``(nodes, nodes)``, or NO_ROUTE."""
     hops = next_hops(network, state)
-    towards = _ports_towards(network, state)
+    towards = ports_towards(network, state)
     offset = np.take_along_axis(towards, np.maximum(hops, 0), axis=1)
     return np.where(hops < 0, NO_ROUTE, pack(hops, offset))
 
 
 def neighbour_routes(network: Network, state: np.ndarray) -> np.ndarray:
     """Return every node's packed route to each direct neighbour, in the same shape."""
-    towards = _ports_towards(network, state)
+    towards = ports_towards(network, state)
     neighbours = np.arange(len(network.nodes))[None, :]
     return np.where(towards < 0, NO_ROUTE, pack(neighbours, towards))
 
 
-def _ports_towards(network: Network, state: np.ndarray) -> np.ndarray:
+def ports_towards(network: Network, state: np.ndarray) -> np.ndarray:
     """Offset of the quickest port of each node towards each other, -1 where no light joins them."""
     first = np.array([node.ports[0].index if node.ports else 0 for node in network.nodes])
     lit = np.flatnonzero(state["peer"] >= 0)
