@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import numpy as np
 from scipy.stats import t as student
 
 from emulator.lab import metrics
@@ -38,14 +37,29 @@ class Estimate:
 
 
 FIGURES: dict[str, tuple[str, Callable[[Metrics], float | None]]] = {
-    "converged s": ("seconds to routes everywhere", lambda m: m.converged_s),
+    "converged s": ("seconds to routes everywhere, from a dark sky", lambda m: m.converged_s),
+    "unreached %": (
+        "share of pairs joined by light that do not reach each other, over time, by all tables",
+        lambda m: m.routes and 100 * (1 - m.routes.reached),
+    ),
+    "planned s": (
+        "mean time from a planned change to the last change of a route",
+        lambda m: m.routes and m.routes.planned_s,
+    ),
+    "failure s": (
+        "the same after failures and repairs",
+        lambda m: m.routes and m.routes.unplanned_s,
+    ),
+    "loops s": ("pair-seconds in forwarding loops", lambda m: m.routes and m.routes.looped_s),
+    "holes s": ("pair-seconds without a way", lambda m: m.routes and m.routes.lost_s),
+    "stretch": (
+        "mean delay along the routes over that of the quickest path",
+        lambda m: m.routes and m.routes.stretch,
+    ),
     "lost %": ("share of probes lost", lambda m: None if m.loss is None else 100 * m.loss),
-    "outages": ("gaps in the answers of pairs", lambda m: float(len(m.outages_s))),
-    "outage p50 s": ("median gap", lambda m: _quantile(m.outages_s, 50)),
-    "outage max s": ("longest gap", lambda m: m.worst_outage_s),
-    "rtt ms": ("mean round trip", lambda m: m.rtt_ms),
-    "excess ms": ("round trip over that of the quickest path", lambda m: m.excess_ms),
-    "route changes": ("changes of all tables", lambda m: _float(m.route_changes)),
+    "outage max s": ("longest gap in the answers of a pair", lambda m: m.worst_outage_s),
+    "rtt ms": ("mean round trip of the probes", lambda m: m.rtt_ms),
+    "changes": ("changes of all nodes' routes", lambda m: _float(m.route_changes)),
 }
 """What is compared: a heading, what it means, and how a run's metrics give it."""
 
@@ -129,7 +143,9 @@ def to_json(comparison: Comparison) -> str:
                 "seed": job.seed,
                 "failure": outcome.failure,
                 "figures": each and {name: get(each) for name, (_, get) in FIGURES.items()},
-                "outages_s": each and [round(gap, 6) for gap in each.outages_s],
+                "probe_outages_s": each and [round(gap, 6) for gap in each.outages_s],
+                "reached": each and each.routes and each.routes.timeline,
+                "outages_s": each and each.routes and [round(x, 6) for x in each.routes.outages_s],
             }
         )
     meanings = {heading: meaning for heading, (meaning, _) in FIGURES.items()}
@@ -182,10 +198,6 @@ def _runs(row: dict[str, Any]) -> str:
 
 def _estimates(row: dict[str, Any]) -> Iterable[Estimate | None]:
     return (row[heading] for heading in FIGURES)
-
-
-def _quantile(values: Sequence[float], percent: float) -> float:
-    return float(np.percentile(values, percent)) if values else 0.0
 
 
 def _float(value: int | None) -> float | None:

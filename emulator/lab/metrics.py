@@ -8,6 +8,59 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+
+from emulator.lab.measure import Measured, measure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """What the routes of all nodes tell of a run."""
+
+    reached: float
+    """Share of the pairs that light joined whose packets would have arrived, over time."""
+    timeline: tuple[tuple[float, float], ...]
+    """(second, that share from then on)."""
+    looped_s: float
+    """Pair-seconds in loops."""
+    lost_s: float
+    """Pair-seconds without a route, or with one into the dark."""
+    outages_s: tuple[float, ...]
+    """Of every ordered pair, while light joined it."""
+    stretch: float | None
+    """Mean of the delay along the routes over that of the quickest path."""
+    planned_s: float | None
+    """Mean over events that geometry told: until the last change of a route."""
+    unplanned_s: float | None
+    """The same over failures and their repairs."""
+
+    @classmethod
+    def of(cls, found: Measured) -> "Routes":
+        """Draw a run's replayed tables together."""
+        reach = found.reachability
+        lasts_s = np.diff(reach.t_s, append=reach.end_s)
+        seconds = reach.pair_seconds()
+        known = np.isfinite(reach.stretch)
+        return cls(
+            reached=float((reach.share * lasts_s).sum() / lasts_s.sum()),
+            timeline=_changes(reach.t_s, reach.share),
+            looped_s=seconds["loop"],
+            lost_s=seconds["no_route"] + seconds["black_hole"],
+            outages_s=tuple(reach.lengths_s.tolist()),
+            stretch=float(reach.stretch[known].mean()) if known.any() else None,
+            planned_s=_mean(found.settled_s(planned=True)),
+            unplanned_s=_mean(found.settled_s(planned=False)),
+        )
+
+
+def _changes(t_s: np.ndarray, share: np.ndarray) -> tuple[tuple[float, float], ...]:
+    moved = np.flatnonzero(np.diff(share, prepend=np.nan) != 0)
+    return tuple(zip(t_s[moved].tolist(), share[moved].tolist(), strict=True))
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if len(values) else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
@@ -21,10 +74,10 @@ class Metrics:
     """Of every pair of probes: from the last answered before to the first answered after a loss."""
     rtt_ms: float | None
     """Mean over all probes answered."""
-    excess_ms: float | None
-    """Mean of RTT over what the quickest path would have taken."""
     route_changes: int | None
     """Changes of all nodes' routes while the run played."""
+    routes: Routes | None
+    """None where routes were not recorded."""
 
     @property
     def loss(self) -> float | None:
@@ -42,29 +95,29 @@ def read(run_dir: Path) -> Metrics:
     summary = json.loads((run_dir / "summary.json").read_text())
     with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
         probes = database.execute(
-            "SELECT a, b, t_s, rtt_ms, expected_ms FROM probes ORDER BY a, b, t_s"
+            "SELECT a, b, t_s, rtt_ms FROM probes ORDER BY a, b, t_s"
         ).fetchall()
         changes = database.execute("SELECT COUNT(*) FROM routes WHERE t_s >= 0").fetchone()[0]
         recorded = database.execute("SELECT COUNT(*) FROM routes").fetchone()[0]
-    answered = [(rtt, due) for _, _, _, rtt, due in probes if rtt is not None]
-    excess = [rtt - due for rtt, due in answered if due is not None]
+    replayed = measure(run_dir) if recorded else None
+    answered = [rtt for *_, rtt in probes if rtt is not None]
     return Metrics(
         converged_s=summary["routing"]["converged_s"],
         probes=len(probes),
         lost=len(probes) - len(answered),
         outages_s=tuple(_outages_s(probes)),
-        rtt_ms=sum(rtt for rtt, _ in answered) / len(answered) if answered else None,
-        excess_ms=sum(excess) / len(excess) if excess else None,
+        rtt_ms=sum(answered) / len(answered) if answered else None,
         route_changes=changes if recorded else None,
+        routes=Routes.of(replayed) if replayed else None,
     )
 
 
 def _outages_s(
-    probes: list[tuple[str, str, float, float | None, float | None]],
+    probes: list[tuple[str, str, float, float | None]],
 ) -> Iterator[float]:
     """Gaps in the answers of each pair. One that never ends is as long as it was watched."""
     for _, rows in groupby(probes, key=lambda row: row[:2]):
-        times = [(t_s, rtt is not None) for _, _, t_s, rtt, _ in rows]
+        times = [(t_s, rtt is not None) for _, _, t_s, rtt in rows]
         since = times[0][0]
         lost = False
         for t_s, came in times:
