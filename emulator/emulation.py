@@ -21,7 +21,7 @@ from emulator.clock import Clock, RealClock, VirtualClock
 from emulator.coldstart import stages
 from emulator.costout import CostOut
 from emulator.energy import changes
-from emulator.errors import CapabilityError, RunError
+from emulator.errors import CapabilityError, KernelError, RunError
 from emulator.kernel import ownership
 from emulator.kernel.fabric import Fabric
 from emulator.kernel.node import NodeHandle
@@ -29,6 +29,8 @@ from emulator.kernel.probe import this_kernel
 from emulator.kernel.routewatch import RouteWatch
 from emulator.kernel.usermode import KERNEL_MARK
 from emulator.kernel.workers import Worker
+from emulator.lab import costs
+from emulator.lab.costs import Costs
 from emulator.linkplan import LinkPlan
 from emulator.player import Player, Step
 from emulator.record import ROUTES
@@ -156,6 +158,7 @@ class Emulation:
         self._cost_out = self._announcement()
         undo.callback(self.routing.stop)
         self._watch_routes(undo)
+        self._count()
         state, dark = self.player.state, self.player.dark
         steps = stages(self.plan.network, state, dark) if self.routing.floods else [state]
         if len(steps) > 1:
@@ -193,6 +196,30 @@ class Emulation:
             self._routes = None
             self.tell("routes not recorded", reason=reason)
 
+    def _count(self) -> None:
+        """Count control traffic and losses, where that is wanted and there is a place for it."""
+        self._costs: Costs | None = None
+        self._count_s = self.scenario.routing.counted_every_s(len(self.nodes))
+        if not self.run_dir or not self._count_s:
+            return
+        network, path = self.plan.network, self.run_dir / costs.FILE
+        labels = [network.port_label(port.index) for port in network.ports]
+        virtual = isinstance(self.clock, VirtualClock)
+        try:
+            self._costs = Costs(self.fabric.counters(), labels, path, virtual)
+        except KernelError as error:
+            self.tell("control not counted", reason=str(error))
+
+    def _read_costs(self, t_s: float) -> None:
+        if not self._costs:
+            return
+        daemons = getattr(self.routing, "daemons", {})
+        try:
+            self._costs.read(t_s, {who: process.pid for who, process in daemons.items()})
+        except (KernelError, OSError) as error:
+            self._costs = None
+            self.tell("control not counted", t_s=t_s, reason=str(error))
+
     def tell(self, event: str, **what: Any) -> None:
         """Hand an event to whoever watches."""
         self.notify({"event": event, **what})
@@ -208,6 +235,7 @@ class Emulation:
                 worker.finish()
                 self.records += worker.collect()
         seconds = self.clock.now() - start
+        self._read_costs(self.plan.steps * self.plan.step_s)
         self._verify()
         if self._routes:
             self._unrecorded(self._routes.finish(start))
@@ -236,6 +264,8 @@ class Emulation:
             apply_ms=round(step.apply_ms, 3),
             changes=step.changes,
         )
+        if self._costs and step.t_s >= self._costs.read_s + self._count_s:
+            self._read_costs(step.t_s)
         for worker in workers:
             worker.check()
             for record in worker.collect():

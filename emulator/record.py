@@ -27,6 +27,7 @@ from emulator.causes import Cause
 from emulator.energy import LOADS, powered, sample_steps
 from emulator.errors import RunError
 from emulator.faults import all_outages
+from emulator.lab import costs
 from emulator.linkplan import LinkPlan
 from emulator.outages import lost
 from emulator.scenario import Scenario
@@ -161,6 +162,7 @@ def write_tables(run_dir: Path, steps: list[dict[str, Any]], records: list[dict[
                     {**record, "leg": leg},
                 )
         database.executemany("INSERT INTO routes VALUES (?, ?, ?, ?, ?, ?)", _routes(run_dir))
+        costs.write_tables(database, run_dir)
 
 
 def _routes(run_dir: Path) -> Iterator[tuple[Any, ...]]:
@@ -253,6 +255,7 @@ def summarise(run_dir: Path, recorder: Recorder, plan: LinkPlan, kernel: str) ->
             "protocol": scenario.routing.protocol,
             "converged_s": round(converged[0]["seconds"], 3) if converged else None,
         },
+        "control": _control(run_dir, plan),
         "rtt": _rtt(run_dir),
         "offload": _offload(scenario, recorder),
         "light_lost": [
@@ -294,6 +297,12 @@ def batteries(plan: LinkPlan) -> dict[str, Any] | None:
             for load, rows in off.items()
         },
     }
+
+
+def _control(run_dir: Path, plan: LinkPlan) -> dict[str, Any]:
+    """Bytes a second of each routing protocol in one direction of a link."""
+    with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
+        return {"bytes_s": costs.control_rates(database, plan.steps * plan.step_s)}
 
 
 def _rtt(run_dir: Path) -> list[dict[str, Any]]:

@@ -221,6 +221,7 @@ class Ground(Section):
 
 
 _RECORDED_NODES = 300
+_COUNT_S = 10.0
 
 
 class Routing(Section):
@@ -243,6 +244,9 @@ class Routing(Section):
     """Raise a link's cost so long before the plan cuts it, where the protocol can. 0: never."""
     record: bool | None = None
     """Write every change of every node's routes into run.sqlite. Default: up to 300 nodes."""
+    count_s: Annotated[float, Field(ge=0, le=3600)] | None = None
+    """Read the counters of control traffic and losses, and the memory of daemons, every so many
+    seconds, at a step. 0: never. Default: 10 up to 300 nodes, else never."""
 
     @model_validator(mode="after")
     def _dead_after_hello(self) -> "Routing":
@@ -259,6 +263,11 @@ class Routing(Section):
     def cost(self, medium: str) -> int:
         """Return the cost of a port by its medium, ``isl`` or ``gsl``."""
         return self.isl_cost if medium == "isl" else self.gsl_cost
+
+    def counted_every_s(self, nodes: int) -> float:
+        """Spacing of the readings of counters, 0 where there are none."""
+        chosen = _COUNT_S if nodes <= _RECORDED_NODES else 0.0
+        return chosen if self.count_s is None else self.count_s
 
     def recorded(self, nodes: int) -> bool:
         """Whether changes of routes are recorded: each of N nodes has N - 1 from the very start."""

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from emulator.kernel import build, messages, namespaces
+from emulator.kernel.counters import Counters
 from emulator.kernel.netlink import NetlinkSocket
 from emulator.kernel.node import PORT_IFINDEX, NodeHandle, write_sysctls
 from emulator.linkplan import PORT_STATE, moved
@@ -144,7 +145,7 @@ class Fabric:
                 ifindex, channel = read
                 for field, value in channel.items():
                     held[field][ifindex - _FIRST_PORT] = value
-        for _, body in socket.dump(messages.dump_mirred()):
+        for _, body in socket.dump(messages.dump_actions("mirred")):
             for index, target in messages.read_mirred(body):
                 held["peer"][index - 1] = target - _FIRST_PORT if target != _VOID else -1
         if not self.silent:
@@ -153,6 +154,12 @@ class Fabric:
                 if not flags.get(_FIRST_PORT + port, 0) & messages.IFF_UP:
                     held["peer"][port] = -1
         return held
+
+    def counters(self) -> Counters:
+        """Begin to count what every port sends, by protocol. Raises KernelError."""
+        counters = Counters(self._open(), _FIRST_PORT, len(self.network.ports))
+        counters.install(self.network.port_label)
+        return counters
 
     def noticed(self) -> bool:
         """Whether both ends of every port that has light now have noticed it.

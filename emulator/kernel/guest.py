@@ -31,7 +31,9 @@ MODULES = (
     "net/sched/sch_netem",
     "net/sched/sch_ingress",
     "net/sched/cls_matchall",
+    "net/sched/cls_u32",
     "net/sched/act_mirred",
+    "net/sched/act_gact",
     "drivers/net/veth",
     "net/ipv6/ipv6",
 )

@@ -26,6 +26,8 @@ TC_H_ROOT = 0xFFFFFFFF
 TC_H_CLSACT = 0xFFFFFFF1
 TC_H_CLSACT_INGRESS = 0xFFFFFFF2
 NETEM_HANDLE = 0x00010000
+REDIRECT_PRIORITY = 9
+"""The filter that redirects all frames is the last: filters that count come before it."""
 TICK_NS = 64
 """Length of a packet-scheduler tick (PSCHED_SHIFT 6): netem's 32-bit latency counts these."""
 
@@ -284,7 +286,8 @@ def clsact(ifindex: int) -> bytes:
 def redirect_all(ifindex: int, action_index: int) -> bytes:
     """Return the matchall filter that hands all that an interface receives to one mirred action."""
     every_protocol = 0x0300  # htons(ETH_P_ALL)
-    header = struct.pack("<B3xiIII", 0, ifindex, 1, TC_H_CLSACT_INGRESS, 1 << 16 | every_protocol)
+    info = REDIRECT_PRIORITY << 16 | every_protocol
+    header = struct.pack("<B3xiIII", 0, ifindex, 1, TC_H_CLSACT_INGRESS, info)
     parms = attribute(2, struct.pack("<IIiiiiI", action_index, 0, 4, 0, 0, 1, 0))
     action = attribute(1, attribute(1, b"mirred\0") + attribute(2, parms))
     options = attribute(2, attribute(2, action))
@@ -307,9 +310,9 @@ def dump_routes() -> bytes:
     return message(RTM_GETROUTE, NLM_F_DUMP, struct.pack("<B11x", socket.AF_INET))
 
 
-def dump_mirred() -> bytes:
-    """Return the request for all mirred actions of a namespace."""
-    table = attribute(1, attribute(1, attribute(1, b"mirred\0")))
+def dump_actions(kind: str) -> bytes:
+    """Return the request for all actions of a kind (mirred, gact) in a namespace."""
+    table = attribute(1, attribute(1, attribute(1, kind.encode() + b"\0")))
     return message(RTM_GETACTION, NLM_F_DUMP, bytes(4) + table)
 
 
