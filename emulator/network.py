@@ -8,6 +8,7 @@ one scenario are equal.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import IPv6Address
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +18,8 @@ from emulator.terminals import Fit, Terminal
 
 Kind = Literal["satellite", "station"]
 _FIRST_IPV4 = 0x0A000001
+NODE_MAC = "02:4c:4d:00:00:01"
+"""Of every port of every node."""
 
 
 def ipv4_words(nodes: np.ndarray) -> np.ndarray:
@@ -74,8 +77,15 @@ class Node:
 
     @property
     def link_local(self) -> str:
-        """Link-local address that all its interfaces share (RFC 4291 section 2.5.6)."""
-        return f"fe80::{self.index + 1:x}"
+        """Link-local address that all its interfaces share (RFC 4291, section 2.5.6).
+
+        Its identifier is made of the ports' MAC address (appendix A) with the node's number where
+        ff:fe would be: who works a neighbour's MAC out from its address, as FRR does, is right.
+        """
+        number, mac = self.index + 1, int(NODE_MAC.replace(":", ""), 16) ^ 2 << 40
+        # Beyond 65,535 nodes addresses are still each node's own.
+        high = (mac >> 24) << 40 | (number >> 16) << 56
+        return str(IPv6Address(0xFE80 << 112 | high | (number & 0xFFFF) << 24 | mac & 0xFFFFFF))
 
 
 def line_rate_bps(rate_bps: float, scale: float) -> int:

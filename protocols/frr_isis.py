@@ -63,6 +63,7 @@ class FrrIsis(Frr):
     """IS-IS in every node."""
 
     speaker = "isisd"
+    protocol = "IS-IS"
     footprint = Footprint(processes=2, node_mb=20.0, route_kb=4.0, bfd_processes=1, bfd_mb=8.0)
 
     def speaker_conf(self, node: Node) -> str:

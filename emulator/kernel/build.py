@@ -6,12 +6,12 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
 from emulator.kernel.messages import IFF_UP, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST
+from emulator.network import NODE_MAC
 from emulator.units import MTU_BYTES
 
 _RTM_NEWLINK, _RTM_NEWADDR = 16, 20
 _IFF_NOARP = 0x80
 _AF_INET, _AF_INET6 = 2, 10
-_NODE_MAC = "02:4c:4d:00:00:01"
 _FABRIC_MAC = "02:4c:4d:00:00:02"
 
 
@@ -42,7 +42,7 @@ def port_pair(name: str, ifindex: int, node_port: str, node_ifindex: int, netns_
         "change": _IFF_NOARP,
         "attrs": [
             ("IFLA_IFNAME", node_port),
-            ("IFLA_ADDRESS", _NODE_MAC),
+            ("IFLA_ADDRESS", NODE_MAC),
             ("IFLA_MTU", MTU_BYTES),
             ("IFLA_GSO_MAX_SEGS", 1),
             ("IFLA_NET_NS_FD", netns_fd),

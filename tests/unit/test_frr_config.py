@@ -7,7 +7,9 @@ import pytest
 from emulator.network import Network
 from emulator.scenario import Scenario
 from emulator.sections import Routing
+from protocols.as_numbers import FIRST_AS
 from protocols.frr import bfdd_conf, command, zebra_conf
+from protocols.frr_bgp import advertising_zebra_conf, bgpd_conf, hops
 from protocols.frr_isis import hello_multiplier, isisd_conf
 from protocols.frr_ospf import ospfd_conf
 
@@ -23,7 +25,12 @@ def test_satellite_and_station_configurations_are_golden() -> None:
         assert text == (GOLDEN / f"frr-{name}.conf").read_text()
 
 
-SPEAKERS = {"isisd": isisd_conf}
+SPEAKERS = {
+    "isisd": isisd_conf,
+    "bgpd": lambda node, routing: bgpd_conf(
+        node, routing, FIRST_AS, frozenset((node.ports[0].index,))
+    ),
+}
 
 
 @pytest.mark.parametrize("daemon", SPEAKERS)
@@ -33,6 +40,31 @@ def test_configurations_of_a_satellite_with_bfd_are_golden(daemon: str) -> None:
     node = Network.of(scenario).node("scs-01-a")
     text = f"! bfdd\n{bfdd_conf(node, 100)}! {daemon}\n{SPEAKERS[daemon](node, routing)}"
     assert text == (GOLDEN / f"frr-{daemon}-scs-01-a.conf").read_text()
+
+
+def test_routers_that_speak_bgp_advertise_themselves_on_every_port() -> None:
+    node = Network.of(Scenario.load("three-body")).node("miyun")
+    text = advertising_zebra_conf(node)
+    assert text.startswith(zebra_conf(node))
+    for port in node.ports:
+        stanza = text.split(f"interface {port.name}\n")[1].split("interface")[0]
+        assert stanza == " no ipv6 nd suppress-ra\n ipv6 nd ra-interval 1\n"
+
+
+def test_a_port_of_high_cost_counts_as_many_hops_as_it_costs_but_no_more_than_16() -> None:
+    routing = Scenario.load("three-body").routing
+    found = {}
+    for gsl_cost in (10, 35, 1000):
+        changed = routing.model_copy(update={"isl_cost": 10, "gsl_cost": gsl_cost})
+        found[gsl_cost] = hops(changed, "isl"), hops(changed, "gsl")
+    assert found == {10: (1, 1), 35: (1, 4), 1000: (1, 16)}
+
+
+def test_the_hold_time_of_bgp_is_three_seconds_or_more() -> None:
+    """RFC 4271, section 4.2: zero or at least three."""
+    node = Network.of(Scenario.load("three-body")).nodes[0]
+    routing = Scenario.load("three-body").routing.model_copy(update={"dead_s": 2})
+    assert " timers 1 3\n" in bgpd_conf(node, routing, FIRST_AS, frozenset())
 
 
 def test_bfd_in_ospf_is_only_where_it_is_wanted() -> None:

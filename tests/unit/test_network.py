@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from emulator.network import Network
+from emulator.network import NODE_MAC, Network, Node
 from emulator.scenario import Scenario
 from emulator.scenario_checks import MAX_NODES
 
@@ -69,3 +69,18 @@ def test_an_unknown_node_is_answered_with_the_known(three_body: Scenario) -> Non
     assert network.node("kashi").index == 13
     with pytest.raises(KeyError, match=r"no node 'kasgar'.*kashi"):
         network.node("kasgar")
+
+
+def test_a_link_local_address_tells_the_mac_of_all_ports() -> None:
+    """As RFC 4291, appendix A, puts it there: around two bytes that FRR does not look at."""
+    node = Network.of(Scenario.load("three-body")).nodes[4]
+    identifier = ipaddress.IPv6Address(node.link_local).packed[8:]
+    mac = bytes((identifier[0] ^ 2, *identifier[1:3], *identifier[5:]))
+    assert mac.hex(":") == NODE_MAC
+    assert int.from_bytes(identifier[3:5]) == 5
+    assert ipaddress.IPv6Address(node.link_local) in ipaddress.IPv6Network("fe80::/64")
+
+
+def test_of_a_hundred_thousand_nodes_each_has_its_own_link_local_address() -> None:
+    found = {Node(index, "", "satellite", ()).link_local for index in range(0, 100_000, 7)}
+    assert len(found) == len(range(0, 100_000, 7))
