@@ -11,6 +11,8 @@ from emulator.lab.walking import ALL_PPB
 
 QUIET_S = 8.0
 """Routes that have not moved for so long stand: BIRD and babeld pause for up to some seconds."""
+NOTICED_S = 30.0
+"""Within this a protocol notices what happened, if it does: dead intervals and holding times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,8 @@ class Convergence:
     nodes: int
     """How many nodes changed routes."""
     cut_short: bool
-    """The next event came before routes had been quiet: ``last_s`` is a lower bound."""
+    """The next event, or the end, came before routes had been quiet: ``last_s`` is a lower
+    bound."""
 
 
 def events(course: Course) -> list[Event]:
@@ -79,13 +82,15 @@ def convergence(
     course: Course,
     rows: Iterable[tuple[Any, ...]],
     quiet_s: float = QUIET_S,
+    noticed_s: float = NOTICED_S,
     lead_s: float | None = None,
 ) -> list[Convergence]:
     """Return what the routes did about each of the events.
 
     ``rows``: of the table ``routes``, (t_s, node, action, …). An event's changes are those from the
-    event on until none came for ``quiet_s``, or until the next event; where routing may be ahead of
-    planned events, from ``lead_s`` before them (default: the scenario's ``cost_out_s``).
+    first within ``noticed_s`` on until none came for ``quiet_s``, or until the next event; where
+    routing may be ahead of planned events, from ``lead_s`` before them (default: the scenario's
+    ``cost_out_s``).
     """
     if lead_s is None:
         lead_s = course.plan.scenario.routing.cost_out_s
@@ -100,7 +105,8 @@ def convergence(
     found = []
     for event, begin_s, until_s in zip(all_events, opens, [*opens, course.end_s][1:], strict=True):
         first, last = np.searchsorted(t_s, (begin_s, until_s))
-        found.append(_settled(event, t_s[first:last], names[first:last], until_s, quiet_s))
+        pauses_s = noticed_s, quiet_s
+        found.append(_settled(event, t_s[first:last], names[first:last], until_s, pauses_s))
     return found
 
 
@@ -121,18 +127,19 @@ def _joined(peer: np.ndarray) -> set[tuple[int, int]]:
 
 
 def _settled(
-    event: Event, t_s: np.ndarray, names: list[str], until_s: float, quiet_s: float
+    event: Event, t_s: np.ndarray, names: list[str], until_s: float, pauses_s: tuple[float, float]
 ) -> Convergence:
     """Changes up to the first quiet time, from ``t_s`` and ``names`` of all before ``until_s``."""
-    gap_s = np.diff(t_s, prepend=min(event.t_s, t_s[0]) if len(t_s) else 0.0)
-    pauses = np.flatnonzero(gap_s > quiet_s)
-    count = int(pauses[0]) if len(pauses) else len(t_s)
-    last_s = float(t_s[count - 1]) if count else None
+    noticed_s, quiet_s = pauses_s
+    moments = np.concatenate(([event.t_s], t_s))
+    late = np.diff(moments) > np.where(np.arange(len(t_s)) == 0, noticed_s, quiet_s)
+    count = int(late.argmax()) if late.any() else len(t_s)
+    last_s = float(moments[count])
     return Convergence(
         event=event,
         first_s=round(float(t_s[0]) - event.t_s, 6) if count else None,
-        last_s=None if last_s is None else round(last_s - event.t_s, 6),
+        last_s=round(last_s - event.t_s, 6) if count else None,
         changes=count,
         nodes=len(set(names[:count])),
-        cut_short=(event.t_s if last_s is None else last_s) + quiet_s > until_s,
+        cut_short=count > 0 and last_s + quiet_s > until_s,
     )

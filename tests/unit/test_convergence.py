@@ -77,8 +77,14 @@ def test_routes_that_move_until_the_next_event_are_said_to() -> None:
     assert (second.first_s, second.changes, second.cut_short) == (None, 0, False)
 
 
-def test_changes_long_after_an_event_are_not_put_down_to_it() -> None:
-    first, _ = convergence(Course.of(ring(*CUT)), [change(30.0)])
+def test_what_a_protocol_notices_late_is_put_down_to_the_event_and_what_comes_too_late_not() -> (
+    None
+):
+    course = Course.of(ring(*CUT))
+    first, _ = convergence(course, [change(31.0), change(32.0)])
+    assert (first.first_s, first.last_s, first.changes, first.nodes) == (11.0, 12.0, 2, 1)
+    assert not first.cut_short
+    first, _ = convergence(course, [change(31.0)], noticed_s=10.0)
     assert (first.first_s, first.last_s, first.changes, first.nodes) == (None, None, 0, 0)
 
 
@@ -87,7 +93,7 @@ def test_routing_may_be_ahead_of_planned_events_and_of_no_others(lead_s: float) 
     plan = LinkPlan.of(Scenario.load("three-body"))
     course = Course.of(plan)
     rows = [change(each.t_s - 1.5, plan.network.nodes[0].name) for each in events(course)]
-    firsts = [each.first_s for each in convergence(course, rows, 1.0, lead_s)]
+    firsts = [each.first_s for each in convergence(course, rows, 1.0, 1.0, lead_s)]
     assert set(firsts) == ({-1.5} if lead_s else {None})
     unplanned = Course.of(ring(*CUT))
     rows = [change(CUT_S - 1.0)]
