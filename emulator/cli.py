@@ -81,6 +81,7 @@ def run(scenario: str, clock: str, kernel: str, routing: str | None, runs: Path)
 @click.option("--format", "form", type=_FORMATS, default="table", show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here (npz needs it).")
 @click.option("--passes", is_flag=True, help="Passes over each station and sunlight instead.")
+@click.option("--events", is_flag=True, help="Events, random failures and storms instead.")
 @click.option(
     "--explain",
     nargs=2,
@@ -93,6 +94,7 @@ def plan(
     form: str,
     output: Path | None,
     passes: bool,
+    events: bool,
     explain: tuple[str, str] | None,
 ) -> None:
     """Print what SCENARIO's links will be. Needs no root.
@@ -105,7 +107,8 @@ def plan(
     if explain:
         scenario_console.explain(scenario, explain, at)
     else:
-        scenario_console.plan(scenario, at, form, output, passes)
+        instead = "passes" if passes else "events" if events else ""
+        scenario_console.plan(scenario, at, form, output, instead)
 
 
 @cli.command()

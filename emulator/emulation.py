@@ -248,9 +248,8 @@ class Emulation:
         if self._cost_out:
             self.routing.cost_out(self._cost_out.at(step.step))
         self.routing.check()
-        for fault in self.player.faults.events:
-            if step.t_s - self.plan.step_s < fault.at_s <= step.t_s:
-                self.tell("fault", t_s=fault.at_s, action=fault.action, target=fault.target)
+        for fault in self.player.faults.told(step.t_s - self.plan.step_s, step.t_s):
+            self.tell("fault", **fault)
         for event, load, satellites in changes(self.plan.timeline.shed, step.step):
             names = [self.plan.network.nodes[each].name for each in satellites]
             self.tell(event, t_s=step.t_s, load=load, count=len(names), nodes=names)

@@ -7,6 +7,7 @@ import numpy as np
 
 from emulator.causes import TEXT, Cause
 from emulator.errors import RunError
+from emulator.events import Fault
 from emulator.faults import Faults, all_outages
 from emulator.limits import Limits
 from emulator.linkplan import LinkPlan
@@ -83,6 +84,14 @@ def _interval(plan: LinkPlan, row: np.void, cause: Cause, ports: str, ended: Cau
     return Interval(start_s, end_s, cause, ports, ended)
 
 
+_WHAT = {"event": "an event of the scenario", "failures": "a random failure", "storm": "a storm"}
+
+
+def _way(fault: Fault) -> str:
+    """From whom to whom, where only one direction is broken."""
+    return f" from {fault.target[0]} to {fault.target[1]}" if fault.direction != "both" else ""
+
+
 class _Explanation:
     """One pair at one step."""
 
@@ -102,12 +111,35 @@ class _Explanation:
         return fault or self._linked() or f"dark: {self._dark()}"
 
     def _fault(self, t_s: float) -> str:
-        faults = Faults.of(self.plan.scenario, self.plan.network)
-        links, nodes = faults.broken(t_s)
-        if frozenset((self.a.index, self.b.index)) in links:
-            return "dark: an event of the scenario has cut this link"
-        down = [node.name for node in (self.a, self.b) if node.index in nodes]
-        return f"dark: an event of the scenario has silenced {down[0]}" if down else ""
+        """What is broken between the two: a fault of both directions, else all there are."""
+        said = {
+            f"dark{_way(fault)}: {_WHAT[fault.origin]} {what}": fault.direction == "both"
+            for fault in Faults.of(self.plan).now(t_s)
+            if (what := self._broken(fault))
+        }
+        return next((text for text, both in said.items() if both), "; ".join(said))
+
+    def _broken(self, fault: Fault) -> str:
+        """What a fault has done to this pair, '' for nothing."""
+        names = {self.a.name, self.b.name}
+        unnoticed = ", unnoticed: carriers stay" if fault.silent else ""
+        if fault.kind == "link":
+            alone = fault.direction != "both" and not fault.silent
+            unseen = f": {fault.target[1]} has no carrier and sends nothing" if alone else unnoticed
+            return f"has cut this link{unseen}" if set(fault.target) == names else ""
+        if fault.target[0] not in names:
+            return ""
+        if fault.kind == "satellite":
+            return f"has silenced {fault.target[0]}{unnoticed}"
+        label = ":".join(fault.target)
+        return f"has taken down {label}{unnoticed}" if label in self._ports() else ""
+
+    def _ports(self) -> list[str]:
+        """The ports by which the plan joins the two at this step."""
+        joined, node = self.plan.joined(self.step), self.plan.network.port_node
+        ends = np.column_stack((joined["a"], joined["b"]))
+        own = (np.sort(node[ends], axis=1) == sorted((self.a.index, self.b.index))).all(axis=1)
+        return [self.plan.network.port_label(port) for port in ends[own].ravel().tolist()]
 
     def _linked(self) -> str:
         spans = history(self.plan, self.a.name, self.b.name)

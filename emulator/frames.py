@@ -69,6 +69,23 @@ def geodetic_to_itrs_km(
     return (_along_axes(normal_km) + np.asarray(altitude_km)[..., None]) * up, up
 
 
+def geodetic_up(itrs_km: np.ndarray) -> np.ndarray:
+    """Return the ellipsoid's unit normal through positions: up, at the points below them.
+
+    ``itrs_km`` and the result are ``(…, 3)``. The latitude by iteration (Hofmann-Wellenhof et al.,
+    GPS Theory and Practice, section 10.2.1); each round gains two digits or more.
+    """
+    x, y, z = np.moveaxis(itrs_km, -1, 0)
+    axis_km, longitude = np.hypot(x, y), np.arctan2(y, x)
+    latitude = np.arctan2(z, axis_km * (1 - _E2))
+    for _ in range(5):
+        sin_lat = np.sin(latitude)
+        latitude = np.arctan2(z + _E2 * _normal_km(sin_lat) * sin_lat, axis_km)
+    cos_lat = np.cos(latitude)
+    parts = cos_lat * np.cos(longitude), cos_lat * np.sin(longitude), np.sin(latitude)
+    return np.stack(parts, axis=-1)
+
+
 def _normal_km(sin_lat: np.ndarray) -> np.ndarray:
     """Radius of curvature in the prime vertical."""
     return EARTH_RADIUS_KM / np.sqrt(1 - _E2 * sin_lat**2)

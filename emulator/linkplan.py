@@ -58,6 +58,9 @@ LINK = np.dtype(
 """One row a link: ports a and b. ``rate_bps`` and ``margin_db`` are of the channel a → b, those
 with ``return`` of b → a. The margin is infinite where a terminal has no budget."""
 
+ALL_LOST_PPB = 10**9
+"""``loss_ppb`` of a channel that lets nothing through."""
+
 _PPB = 1e9
 
 
@@ -295,4 +298,20 @@ def moved(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.flatnonzero(before != after)
 
 
-__all__ = ["CONTACT", "LINK", "PORT_STATE", "LinkPlan", "moved"]
+def both_ways(state: np.ndarray) -> np.ndarray:
+    """Indices of the ports that are joined to a port that is joined to them (PORT_STATE).
+
+    Where a fault takes one direction of a link, the port that still sees light is not among them.
+    """
+    lit = np.flatnonzero(state["peer"] >= 0)
+    return lit[state["peer"][state["peer"][lit]] == lit]
+
+
+def carrying(state: np.ndarray) -> np.ndarray:
+    """Indices of the ports whose link lets packets through, both ways (PORT_STATE)."""
+    ports, lost = both_ways(state), state["loss_ppb"] >= ALL_LOST_PPB
+    return ports[~(lost[ports] | lost[state["peer"][ports]])]
+
+
+__all__ = ["ALL_LOST_PPB", "CONTACT", "LINK", "PORT_STATE", "LinkPlan", "both_ways"]
+__all__ += ["carrying", "moved"]

@@ -7,11 +7,13 @@ from typing import Any
 
 from emulator.contactplan import ContactPlan
 from emulator.errors import RunError
+from emulator.events import expanded
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
 
 CONTACT_COLUMNS = ("a", "b", "start_s", "end_s", "range_km", "rate_mbps", "volume_mb")
 LINK_COLUMNS = ("t_s", "a", "b", "range_km", "delay_ns", "rate_bps", "return_bps", "margin_db")
+EVENT_COLUMNS = ("at_s", "until_s", "what", "target", "direction", "noticed", "origin")
 PASS_COLUMNS = ("station", "satellite", "aos", "tca", "los", "max_elevation_deg", "sunlit")
 
 
@@ -74,6 +76,20 @@ def link_rows(plan: LinkPlan, steps: Iterable[int]) -> Iterator[dict[str, Any]]:
                 "return_bps": int(link["return_bps"]),
                 "margin_db": round(margin_db, 3) if math.isfinite(margin_db) else None,
             }
+
+
+def event_rows(plan: LinkPlan) -> Iterator[dict[str, Any]]:
+    """One row a fault: what breaks, from when to when, by what; no ``until_s``: to the end."""
+    for each in expanded(plan):
+        yield {
+            "at_s": each.at_s,
+            "until_s": each.until_s if math.isfinite(each.until_s) else None,
+            "what": each.kind,
+            "target": " ".join(each.target),
+            "direction": each.direction,
+            "noticed": "no" if each.silent else "carrier",
+            "origin": each.origin,
+        }
 
 
 def pass_rows(scenario: Scenario) -> Iterator[dict[str, Any]]:

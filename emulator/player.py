@@ -37,7 +37,7 @@ class Player:
         self.plan = plan
         self.fabric = fabric
         self.clock = clock
-        self.faults = Faults.of(plan.scenario, plan.network)
+        self.faults = Faults.of(plan)
         self.dark = plan.dark()
         self.state = self.dark
 

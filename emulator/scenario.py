@@ -18,7 +18,17 @@ from pydantic import Field, TypeAdapter, ValidationError
 from emulator import scenario_checks
 from emulator.errors import Problem, ScenarioError
 from emulator.fields import Name, Section
-from emulator.sections import Constellation, Event, Ground, Isl, Routing, Run, Workload
+from emulator.sections import (
+    Constellation,
+    Event,
+    Failures,
+    Ground,
+    Isl,
+    Routing,
+    Run,
+    Storm,
+    Workload,
+)
 from emulator.terminals import Terminal, catalogue, from_catalogue
 from topologies import presets
 from topologies.elements import parse
@@ -35,6 +45,8 @@ class Scenario(Section):
     routing: Routing = Routing()
     workload: tuple[Workload, ...] = ()
     event: tuple[Event, ...] = ()
+    failures: Failures = Failures()
+    storm: tuple[Storm, ...] = ()
 
     @classmethod
     def load(cls, reference: str | Path) -> "Scenario":

@@ -14,6 +14,7 @@ from emulator.errors import Problem
 
 MAX_STEPS = 1_000_000
 MAX_NODES = 65_000
+MAX_FAILURES = 100_000
 
 _REMEDIES = {
     "missing": "Add this key",
@@ -348,10 +349,58 @@ def _workload_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iter
 
 
 def _event_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iterator[Problem]:
+    ports = {name: fits for fits, names in _fits(known) for name in names}
     for index, event in enumerate(known.get("event", ())):
-        key = f"event[{index}]"
-        allowed, what = (nodes, "node") if len(event.target) == 2 else (satellites, "satellite")
-        yield from unknown(event.target, allowed, f"{key}.target", what, file)
-        if "scenario" in known and event.at_s >= known["scenario"].duration_s:
-            remedy = "Move it earlier or lengthen duration_s"
-            yield Problem(file, f"{key}.at_s", str(event.at_s), "is after the end", remedy)
+        key, what = f"event[{index}]", event.action.split()[0]
+        named = event.target[:1] if what == "terminal" else event.target
+        allowed, kind = (satellites, "satellite") if what == "satellite" else (nodes, "node")
+        yield from unknown(named, allowed, f"{key}.target", kind, file)
+        if what == "terminal" and named[0] in ports:
+            own = ports[named[0]]
+            yield from unknown(event.target[1:], own, f"{key}.target", "port", file, named[0])
+        yield from _begins_in_time(known, key, event.at_s, file)
+    for index, storm in enumerate(known.get("storm", ())):
+        yield from _begins_in_time(known, f"storm[{index}]", storm.at_s, file)
+    yield from _silence_checks(known, file)
+    yield from _failure_checks(known, len(satellites), file)
+
+
+def _fits(known: Any) -> Iterator[tuple[list[str], list[str]]]:
+    """Names of the ports of alike nodes, and the names of these nodes."""
+    for each in known["constellation"]:
+        fits = {"isl": each.isl, "gsl": each.gsl}
+        own = [f"{medium}{n}" for medium, fit in fits.items() if fit for n in range(fit.count)]
+        yield own, each.node_names()
+    for station in known["ground"].station:
+        yield [f"gsl{n}" for n in range(station.antennas.count)], [station.name]
+
+
+def _begins_in_time(known: Any, key: str, at_s: float, file: str) -> Iterator[Problem]:
+    if "scenario" in known and at_s >= known["scenario"].duration_s:
+        remedy = "Move it earlier or lengthen duration_s"
+        yield Problem(file, f"{key}.at_s", str(at_s), "is after the end", remedy)
+
+
+def _silence_checks(known: Any, file: str) -> Iterator[Problem]:
+    """Carriers never drop in a scenario whose light is lost in silence."""
+    if "scenario" not in known or known["scenario"].light_lost != "silent":
+        return
+    tables = {"failures": known["failures"]} if "failures" in known else {}
+    for name in ("event", "storm"):
+        tables |= {f"{name}[{i}]": each for i, each in enumerate(known.get(name, ()))}
+    for key, table in tables.items():
+        if table.silent is False:
+            reason = 'cannot drop carriers where scenario.light_lost is "silent"'
+            remedy = 'Set light_lost = "carrier", and silent = true at the others'
+            yield Problem(file, f"{key}.silent", "False", reason, remedy)
+
+
+def _failure_checks(known: Any, satellites: int, file: str) -> Iterator[Problem]:
+    if "scenario" not in known or "failures" not in known:
+        return
+    # A link is two terminals at least, so there are some two of them a satellite.
+    rate = known["failures"].satellites_per_hour + 2 * known["failures"].links_per_hour
+    expected = satellites * rate * known["scenario"].duration_s / 3600.0
+    if expected > MAX_FAILURES:
+        remedy = f"Lower the rates or shorten duration_s: at most {MAX_FAILURES} are played"
+        yield Problem(file, "failures", "", f"makes some {expected:.0f} failures", remedy)

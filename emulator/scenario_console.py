@@ -15,15 +15,17 @@ from emulator.scenario import Scenario
 _out = tables.console()
 
 
-def plan(reference: str, at: str | None, form: str, output: Path | None, passes: bool) -> None:
-    """Print or write a plan."""
+def plan(reference: str, at: str | None, form: str, output: Path | None, instead: str = "") -> None:
+    """Print or write a plan, or its ``passes`` or ``events`` instead."""
     from emulator import planview
     from emulator.contactplan import ContactPlan
     from emulator.linkplan import LinkPlan
 
     scenario = Scenario.load(reference)
-    if passes:
+    if instead == "passes":
         rows, columns = planview.pass_rows(scenario), planview.PASS_COLUMNS
+    elif instead == "events":
+        rows, columns = planview.event_rows(LinkPlan.of(scenario)), planview.EVENT_COLUMNS
     else:
         built = LinkPlan.of(scenario)
         if form == "npz":

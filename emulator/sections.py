@@ -311,16 +311,92 @@ class OffloadWorkload(Section):
 Workload = Annotated[PingWorkload | OffloadWorkload, Field(discriminator="kind")]
 
 
+Silent = bool | None
+"""Whether light that is lost goes unnoticed: carriers stay. Default: as ``scenario.light_lost``."""
+
+
 class Event(Section):
     """``[[event]]``: something that the orbits do not know of."""
 
     at_s: NotNegative
-    action: Literal["link down", "link up", "satellite down", "satellite up"]
+    action: Literal[
+        "link down", "link up", "satellite down", "satellite up", "terminal down", "terminal up"
+    ]
+    """``up`` ends whatever took that very target down: events, random failures, storms."""
     target: Annotated[tuple[str, ...], Field(min_length=1, max_length=2)]
-    """Two nodes for a link, one satellite otherwise."""
+    """Two nodes for a link, one satellite, or a node and its port (``isl2``) for a terminal."""
+    direction: Literal["both", "a-to-b"] = "both"
+    """Of a link: ``a-to-b`` takes only what the first node sends the second. Without silence the
+    second one's carrier drops, and so it sends nothing either; the first one notices nothing."""
+    silent: Silent = None
+    """Nothing is noticed: carriers stay, and all packets are lost. Default: as
+    ``scenario.light_lost``."""
+    for_s: Positive | None = None
+    """Comes back by itself after so long. Default: not without an ``up``."""
 
     @model_validator(mode="after")
     def _target_fits_action(self) -> "Event":
-        if len(self.target) != (2 if self.action.startswith("link") else 1):
-            raise ValueError(f"{self.action!r} takes two names for a link, one for a satellite")
+        what, change = self.action.split()
+        if len(self.target) != (1 if what == "satellite" else 2):
+            raise ValueError(
+                f"{self.action!r} takes two names for a link, one for a satellite, a node and a "
+                "port for a terminal"
+            )
+        if self.direction != "both" and what != "link":
+            raise ValueError("direction is for links: a satellite or a terminal loses both")
+        if change == "up" and not (self.silent is None and self.for_s is None):
+            raise ValueError("silent and for_s belong to what goes down")
+        return self
+
+
+class Failures(Section):
+    """``[failures]``: what breaks by chance, drawn from ``scenario.seed`` and names."""
+
+    satellites_per_hour: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """Share of the satellites that fail in an hour; the time to a failure is exponential."""
+    links_per_hour: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """The same of links, each pair by itself. Only what falls into a contact counts."""
+    repair_s: Positive | None = None
+    """Mean time to repair. Default: what has failed stays so."""
+    repair: Literal["exponential", "fixed"] = "exponential"
+    silent: Silent = None
+    """Default: as ``scenario.light_lost``."""
+
+
+class Storm(Section):
+    """``[[storm]]``: a solar storm over a region, given as a band of latitude or as a circle.
+
+    It strikes satellites while the point below them is inside; stays below 10 s may be missed.
+    """
+
+    at_s: NotNegative
+    duration_s: Positive
+    latitude_deg: tuple[float, float] | None = None
+    """From the southern to the northern edge, geodetic, at least 1 degree."""
+    centre_deg: tuple[float, float] | None = None
+    """Latitude and longitude of a circle's centre."""
+    radius_km: Annotated[float, Field(ge=100, le=20_000)] | None = None
+    """On the ground."""
+    strikes: Literal["satellites", "lasers"] = "satellites"
+    """What goes down: a whole satellite, or each of its laser terminals by itself."""
+    probability: SomeShare = 1.0
+    """That one of them is struck, drawn once a storm from ``scenario.seed`` and names."""
+    recover_s: NotNegative = 0.0
+    """How much longer it is down after it has left the region or the storm has ended."""
+    silent: Silent = None
+    """Default: as ``scenario.light_lost``."""
+
+    @model_validator(mode="after")
+    def _one_region(self) -> "Storm":
+        circle = self.centre_deg is not None and self.radius_km is not None
+        if circle == (self.latitude_deg is not None) or (
+            self.latitude_deg is not None and (self.centre_deg or self.radius_km)
+        ):
+            raise ValueError("needs latitude_deg, or centre_deg and radius_km, and not both")
+        south, north = self.latitude_deg or (-90.0, 90.0)
+        if not -90 <= south <= north - 1 <= 89:
+            raise ValueError("latitude_deg goes from south to north: at least 1 degree in -90..90")
+        latitude, longitude = self.centre_deg or (0.0, 0.0)
+        if abs(latitude) > 90 or not -180 <= longitude <= 360:
+            raise ValueError(f"centre_deg {latitude:g}, {longitude:g} is not on the globe")
         return self

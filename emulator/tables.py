@@ -69,7 +69,7 @@ def event_text(event: dict[str, Any]) -> str:
         case "holding":
             return "the plan has ended: the sky stands still until `lasermesh down`"
         case "fault":
-            return f"{event['t_s']:7.1f} s  {event['action']}: {' '.join(event['target'])}"
+            return f"{event['t_s']:7.1f} s  {event['action']}: {_fault_text(event)}"
         case "shed" | "resumed":
             return f"{event['t_s']:7.1f} s  {_load_text(event)}"
         case "throttled":
@@ -79,6 +79,14 @@ def event_text(event: dict[str, Any]) -> str:
             )
         case _:
             return ""
+
+
+def _fault_text(event: dict[str, Any]) -> str:
+    """What a fault takes, and what is special about it."""
+    said = [event["origin"]] if event.get("origin", "event") != "event" else []
+    said += ["one way"] if event.get("direction") == "a-to-b" else []
+    said += ["silent"] if event.get("silent") else []
+    return " ".join(event["target"]) + (f" ({', '.join(said)})" if said else "")
 
 
 def _load_text(event: dict[str, Any]) -> str:

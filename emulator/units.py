@@ -9,6 +9,9 @@ EARTH_RADIUS_KM = 6378.137
 EARTH_FLATTENING = 1 / 298.257223563
 """WGS-84 flattening (NIMA TR8350.2)."""
 
+EARTH_MEAN_RADIUS_KM = 6371.0088
+"""Mean radius of the three axes (IUGG, Moritz 2000): for distances on the ground."""
+
 MU_KM3_S2 = 398_600.4418
 """Earth's gravitational parameter, WGS-84 (NIMA TR8350.2)."""
 

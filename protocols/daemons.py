@@ -16,7 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from emulator.errors import DaemonError
-from emulator.linkplan import LinkPlan
+from emulator.linkplan import LinkPlan, carrying
 from emulator.network import Network
 from protocols.base import Nodes
 
@@ -37,7 +37,7 @@ def islands(network: Network, state: np.ndarray) -> list[set[str]]:
     ``state`` is PORT_STATE. Nodes of one island share one set.
     """
     count = len(network.nodes)
-    lit = np.flatnonzero(state["peer"] >= 0)
+    lit = carrying(state)
     ends = network.port_node[state["peer"][lit]], network.port_node[lit]
     graph = coo_array((np.ones(len(lit)), ends), shape=(count, count))
     number, label = connected_components(graph, directed=False)

@@ -89,6 +89,16 @@ def pauses(
     return found
 
 
+def _left(start: int, end: int, cut: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return what spans, in order, leave of the steps ``start`` ≤ k < ``end``."""
+    pieces = []
+    for first, last in (*cut, (end, end)):
+        if start < first:
+            pieces.append((start, first))
+        start = max(start, last)
+    return pieces
+
+
 class Offload:
     """Runs all strategies of one image side by side."""
 
@@ -96,7 +106,7 @@ class Offload:
         self.spec = spec
         self.plan = plan
         self.network = plan.network
-        self.faults = Faults.of(plan.scenario, plan.network)
+        self.faults = Faults.of(plan)
         # Workloads are processes of their own, so each listens at a port of its own.
         number = next((n for n, each in enumerate(plan.scenario.workload) if each is spec), 0)
         self.tcp_port = PORT + number
@@ -122,27 +132,20 @@ class Offload:
     def ground_contacts(self) -> list[GroundContact]:
         """Contacts between satellites and stations, faults cut out, in order of start."""
         step_s = self.plan.step_s
+        cut: dict[int, list[tuple[int, int]]] = {}
+        for index, *span in self.faults.breaks(self.plan.contacts, step_s):
+            cut.setdefault(index, []).append(tuple(span))
         found = []
-        for row in self.plan.contacts:
+        for index, row in enumerate(self.plan.contacts):
             ends = [int(self.network.port_node[row[port]]) for port in ("a", "b")]
             kinds = [self.network.nodes[end].kind for end in ends]
             if sorted(kinds) != ["satellite", "station"]:
                 continue
             up, down = ("a", "b") if kinds[0] == "satellite" else ("b", "a")
             pair = int(self.network.port_node[row[up]]), int(self.network.port_node[row[down]])
-            for first, last in self._intact(*pair, int(row["start"]), int(row["end"])):
+            for first, last in _left(int(row["start"]), int(row["end"]), cut.get(index, ())):
                 found.append(GroundContact(*pair, int(row[up]), first * step_s, last * step_s))
         return sorted(found, key=lambda c: (c.start_s, c.end_s))
-
-    def _intact(self, a: int, b: int, start: int, end: int) -> list[tuple[int, int]]:
-        edges = [int(np.ceil(e.at_s / self.plan.step_s)) for e in self.faults.events]
-        cuts = sorted({start, end, *(e for e in edges if start < e < end)})
-        pieces = []
-        for first, last in itertools.pairwise(cuts):
-            links, dead = self.faults.broken(first * self.plan.step_s)
-            if frozenset((a, b)) not in links and not {a, b} & dead:
-                pieces.append((first, last))
-        return pieces
 
     def next_contact(self, satellite: int, now_s: float) -> GroundContact | None:
         """The contact of ``satellite`` that is open at ``now_s``, or else opens first."""
@@ -176,9 +179,9 @@ class Offload:
         return delay_s
 
     def state(self, now_s: float) -> np.ndarray:
-        """PORT_STATE at ``now_s``, faults included."""
+        """PORT_STATE at ``now_s`` without the links that are broken, noticed or not."""
         wanted = self.plan.at(self.plan.step_of(now_s))
-        return self.faults.lay_over(wanted, self.plan.dark(), now_s)
+        return self.faults.without(wanted, self.plan.dark(), now_s)
 
     def sending_rate_bps(self, port: int, now_s: float) -> int:
         """Rate of the channel that leaves by ``port`` at ``now_s``; in the dark, the port's own."""

@@ -16,7 +16,7 @@ is the only way, it is used from its first step to its last, and a cut then cost
 
 import numpy as np
 
-from emulator.linkplan import LinkPlan
+from emulator.linkplan import LinkPlan, carrying
 from protocols.base import Nodes
 from protocols.static import Precomputed, shortest_path_routes
 
@@ -56,7 +56,9 @@ class Oracle(Precomputed):
         before = state if self._before is None else self._before
         weighed = steadied(before, state, after)
         self._before = state
-        basis = np.stack((state["peer"], weighed["delay_ns"] >= _UNSTEADY_NS))
+        peer, ports = np.full(len(state), -1), carrying(state)
+        peer[ports] = state["peer"][ports]
+        basis = np.stack((peer, weighed["delay_ns"] >= _UNSTEADY_NS))
         if self._basis is None or not np.array_equal(basis, self._basis):
             self._basis = basis
             self.write(shortest_path_routes(self.plan.network, weighed))

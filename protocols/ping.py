@@ -43,7 +43,7 @@ class Ping:
         self.spec = spec
         self.plan = plan
         self.network = plan.network
-        self.faults = Faults.of(plan.scenario, plan.network)
+        self.faults = Faults.of(plan)
 
     def run(self, nodes: Nodes, clock: Clock, start: float, record: Record) -> None:
         """Send one round of probes every ``interval_s``, spread over the interval."""
@@ -86,14 +86,10 @@ class Ping:
             ]
         step = self.plan.step_of(t_s)
         joined = self.plan.joined(step)
-        down, dead = self.faults.broken(t_s)
-        found = []
-        for row in joined:
-            port = self.network.ports[row["a"]]
-            a, b = int(self.network.port_node[row["a"]]), int(self.network.port_node[row["b"]])
-            if port.kind == "isl" and frozenset((a, b)) not in down and not {a, b} & dead:
-                found.append((a, b))
-        return found
+        laser = self.network.port_medium[joined["a"]]
+        lasers = joined[laser & ~self.faults.broken(joined, t_s)]
+        ends = (self.network.port_node[lasers[end]].tolist() for end in ("a", "b"))
+        return list(zip(*ends, strict=True))
 
     def _receive(
         self,
@@ -214,7 +210,7 @@ class Expectation:
         if (step := self.course.step_of(t_s)) == self._step:
             return
         self._step = step
-        network, state = self.plan.network, self.course.state(step)
+        network, state = self.plan.network, self.course.unbroken(step)
         self._light = self.course.light(step)
         self._hops = next_hops(network, state)
         lit = np.flatnonzero(state["peer"] >= 0)

@@ -2,14 +2,14 @@
 
 The baseline that loses least: every node knows the whole sky at every moment and swaps its
 table with it. The metric is one-way delay; a ground station is a way through only where there
-is no other.
+is no other. Links that let nothing through, in a fade or a fault that no carrier tells, are none.
 """
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
-from emulator.linkplan import LinkPlan
+from emulator.linkplan import LinkPlan, carrying
 from emulator.network import Network
 from protocols.base import Footprint, Nodes
 
@@ -26,7 +26,7 @@ def next_hops(network: Network, state: np.ndarray) -> np.ndarray:
     ``state`` is PORT_STATE. Dijkstra over one-way delay (scipy.sparse.csgraph).
     """
     count = len(network.nodes)
-    receiver = np.flatnonzero(state["peer"] >= 0)
+    receiver = carrying(state)
     tail = network.port_node[state["peer"][receiver]]
     head = network.port_node[receiver]
     station = np.zeros(count, dtype=bool)
@@ -67,7 +67,7 @@ def unpack(routes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def shortest_path_routes(network: Network, state: np.ndarray) -> np.ndarray:
     """Return every node's packed route to each other, shape ``(nodes, nodes)``, or NO_ROUTE."""
     hops = next_hops(network, state)
-    towards = ports_towards(network, state)
+    towards = ports_towards(network, state, carrying(state))
     offset = np.take_along_axis(towards, np.maximum(hops, 0), axis=1)
     return np.where(hops < 0, NO_ROUTE, pack(hops, offset))
 
@@ -79,10 +79,15 @@ def neighbour_routes(network: Network, state: np.ndarray) -> np.ndarray:
     return np.where(towards < 0, NO_ROUTE, pack(neighbours, towards))
 
 
-def ports_towards(network: Network, state: np.ndarray) -> np.ndarray:
-    """Offset of the quickest port of each node towards each other, -1 where no light joins them."""
+def ports_towards(
+    network: Network, state: np.ndarray, ports: np.ndarray | None = None
+) -> np.ndarray:
+    """Offset of the quickest port of each node towards each other, -1 where no light joins them.
+
+    ``ports``: those that may be taken. Default: all that see light, whatever it carries.
+    """
     first = np.array([node.ports[0].index if node.ports else 0 for node in network.nodes])
-    lit = np.flatnonzero(state["peer"] >= 0)
+    lit = np.flatnonzero(state["peer"] >= 0) if ports is None else ports
     lit = lit[np.argsort(-state["delay_ns"][lit], kind="stable")]
     node = network.port_node[lit]
     towards = np.full((len(network.nodes),) * 2, -1, dtype=np.int32)

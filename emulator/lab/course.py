@@ -37,6 +37,10 @@ class Course:
         """Return PORT_STATE at ``step``, faults included: they are played at steps."""
         return self._faults.lay_over(self.plan.at(step), self._dark, step * self.plan.step_s)
 
+    def unbroken(self, step: int) -> np.ndarray:
+        """Return PORT_STATE at ``step`` without links that are broken, one way or silently too."""
+        return self._faults.without(self.plan.at(step), self._dark, step * self.plan.step_s)
+
     def light(self, step: int) -> Light:
         """Return what the ports can do at ``step``."""
         silent = self.plan.scenario.scenario.light_lost == "silent"
@@ -44,7 +48,7 @@ class Course:
 
     @cached_property
     def _faults(self) -> Faults:
-        return Faults.of(self.plan.scenario, self.plan.network)
+        return Faults.of(self.plan)
 
     @cached_property
     def _dark(self) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from emulator.faults import Faults
 from emulator.report.record import RunRecord, Span
 from emulator.units import NS_PER_S
 
@@ -51,10 +52,16 @@ def links(record: RunRecord) -> list[Link]:
         key = (*sorted(port.node for port in ports), ports[0].kind)
         spans.setdefault(key, []).append((float(row["start"]) * step_s, float(row["end"]) * step_s))
     down = _down(record)
+    broken: dict[tuple[int, int, str], list[Span]] = {}
+    for index, *span in Faults.of(record.plan).breaks(record.plan.contacts, step_s):
+        ports = [network.ports[record.plan.contacts[index][end]] for end in ("a", "b")]
+        key = (*sorted(port.node for port in ports), ports[0].kind)
+        broken.setdefault(key, []).append((span[0] * step_s, span[1] * step_s))
     found = []
     for (a, b, medium), contacts in spans.items():
         names = network.nodes[a].name, network.nodes[b].name
         reported = [span for key in (pair_of(*names), *names) for span in down.get(key, ())]
+        reported += broken.get((a, b, medium), [])
         faults = _within(reported, contacts, step_s)
         found.append(Link(*names, medium, tuple(sorted(contacts)), faults))
     order = {node.name: node.index for node in network.nodes}
@@ -126,11 +133,8 @@ def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 
 def _down(record: RunRecord) -> dict[str | Pair, list[Span]]:
-    """When each pair or satellite was told down, by the scenario or by the run's own log."""
+    """When each pair or satellite was told down by the run's own log."""
     told: list[tuple[float, str, str | Pair]] = []
-    for each in record.scenario.event:
-        target = each.target[0] if len(each.target) == 1 else pair_of(*each.target)
-        told.append((each.at_s, each.action.split()[1], target))
     nodes = {node.name for node in record.plan.network.nodes}
     for event in record.events:
         action = str(event.get("action", event["event"]))

@@ -41,7 +41,7 @@ EVENTS = [
 @pytest.mark.parametrize("step_s", [0.1, 0.3, 0.7, 1.0, 7.0])
 def test_outages_by_faults_are_where_the_player_takes_light_away(step_s: float) -> None:
     played = plan(EVENTS, step_s)
-    faults, node = Faults.of(played.scenario, played.network), played.network.port_node
+    faults, node = Faults.of(played), played.network.port_node
     dark = np.zeros((8, 8, played.steps), dtype=bool)
     for a, b, start, end, cause in faults.outages(played.contacts, step_s).tolist():
         assert cause == Cause.FAULT
@@ -57,7 +57,7 @@ def test_outages_by_faults_are_where_the_player_takes_light_away(step_s: float) 
 
 def test_a_fault_that_lasts_is_one_outage_whatever_else_happens() -> None:
     played = plan(EVENTS, 1.0)
-    own = Faults.of(played.scenario, played.network).outages(played.contacts, 1.0)
+    own = Faults.of(played).outages(played.contacts, 1.0)
     rows = sorted(tuple(row)[:4] for row in own.tolist())
     assert rows == [(0, 1, 7, 15), (1, 2, 20, 40), (2, 3, 20, 60), (4, 5, 55, 60), (6, 7, 50, 60)]
     assert np.array_equal(all_outages(played), np.sort(own, order=["start", "a", "b"]))

@@ -42,6 +42,10 @@ def fault(
     return pytest.param(path, new, told_key, told_value, reason, remedy, id=f"{path}={new}"[:60])
 
 
+_NO_PORT = ("no port of kashi", "gsl0")
+_ONE_WAY = {"direction": "a-to-b", "action": "terminal down"}
+_STORM = {"at_s": 0.0, "duration_s": 9.0, "latitude_deg": [0.0, 9.0]}
+
 FAULTS = [
     fault("scenario.name", "Big Sky", "match pattern", "lower-case letters"),
     fault("scenario.name", "a" * 41, "match pattern", "up to 40", value="'aaa"),
@@ -208,6 +212,33 @@ FAULTS = [
         "earlier",
         key="event[0].at_s",
         value="1000000000",
+    ),
+    *(
+        fault(
+            "event", [LINK_DOWN | {"target": target} | event], *said, key=f"event[0]{key}", value=v
+        )
+        for target, event, said, key, v in (
+            (["kashi", "isl0"], {"action": "terminal down"}, _NO_PORT, ".target", "'isl0'"),
+            (["kashi", "miyun"], {"silent": True, "action": "link up"}, ("goes down", ""), "", ""),
+            (["kashi", "miyun"], {"for_s": 3.0, "action": "link up"}, ("goes down", ""), "", ""),
+            (["kashi", "gsl0"], _ONE_WAY, ("direction is for links", "schema"), "", ""),
+        )
+    ),
+    fault("failures.links_per_hour", 61.0, "60", "at most 60"),
+    fault("failures.repair_s", 0.0, "", "greater than 0"),
+    *(
+        fault("storm", [{"at_s": 0.0, "duration_s": 9.0} | storm], *said, key="storm[0]", value="")
+        for storm, *said in (
+            ({}, "needs latitude_deg, or centre_deg", "schema"),
+            ({"latitude_deg": [0, 9], "radius_km": 500.0}, "and not both", "schema"),
+            ({"centre_deg": [0, 9]}, "needs latitude_deg", "schema"),
+            ({"latitude_deg": [9, 0]}, "from south to north", "schema"),
+            ({"latitude_deg": [0, 0.5]}, "at least 1 degree", "schema"),
+            ({"centre_deg": [99, 0], "radius_km": 500.0}, "not on the globe", "schema"),
+        )
+    ),
+    fault(
+        "storm", [_STORM | {"at_s": 1e9}], "after the end", "", key="storm[0].at_s", value="1000"
     ),
 ]
 
@@ -442,3 +473,32 @@ def test_to_is_for_nearest_and_names_constellations_with_lasers() -> None:
     [problem] = problems(table)
     assert (problem.key, problem.value) == ("isl[0].to", "'other'")
     assert "no laser terminals" in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "table"),
+    [
+        ("event", [LINK_DOWN | {"target": ["miyun", "kashi"], "silent": False}]),
+        ("storm", [_STORM | {"silent": False}]),
+        ("failures", {"silent": False}),
+    ],
+)
+def test_carriers_cannot_drop_where_light_is_lost_in_silence(
+    three_body_table: dict, path: str, table: Any
+) -> None:
+    put(three_body_table, path, table)
+    Scenario.from_table(three_body_table)
+    put(three_body_table, "scenario.light_lost", "silent")
+    with pytest.raises(ScenarioError) as caught:
+        Scenario.from_table(three_body_table)
+    [problem] = caught.value.problems
+    assert problem.key == (f"{path}[0].silent" if isinstance(table, list) else f"{path}.silent")
+    assert "cannot drop carriers" in problem.reason and "silent = true" in problem.remedy
+
+
+def test_more_failures_than_can_be_played_are_refused(three_body_table: dict) -> None:
+    put(three_body_table, "scenario.duration_s", 31 * 86400.0)
+    put(three_body_table, "scenario.step_s", 60.0)
+    put(three_body_table, "failures", {"satellites_per_hour": 12.0})
+    with pytest.raises(ScenarioError, match="makes some 107136 failures"):
+        Scenario.from_table(three_body_table)
