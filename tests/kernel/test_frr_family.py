@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from emulator.errors import CapabilityError
 from emulator.kernel import namespaces
 from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
@@ -18,13 +19,14 @@ from protocols.as_numbers import as_numbers
 from protocols.frr import Frr, ask
 from protocols.frr_bgp import FrrBgp
 from protocols.frr_isis import FrrIsis
+from protocols.frr_openfabric import BFD_MS, FrrOpenFabric
 from protocols.frr_ospf import FrrOspf
 from tests.kernel.test_bird import Tables, held
 from tests.kernel.test_bird import wanted as fewest_hops
 from tests.kernel.test_frr import ended
 from tests.kernel.toys import Build, walker
 
-SCHEMES = [FrrOspf, FrrIsis, FrrBgp]
+SCHEMES = [FrrOspf, FrrIsis, FrrBgp, FrrOpenFabric]
 CONVERGE_S = 60.0
 SETTLED_S = 20.0
 """All ways of equal length, from a sky of which the first ones are known."""
@@ -225,7 +227,8 @@ def test_a_cut_that_is_announced_loses_nothing(sky) -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_bfd_notices_a_silent_cut_in_three_packets(build: Build, scheme) -> None:
-    for sky in sky_of(build, scheme, planes=1, silent=True, bfd_ms=100):
+    bfd_ms = BFD_MS if scheme is FrrOpenFabric else 100
+    for sky in sky_of(build, scheme, planes=1, silent=True, bfd_ms=bfd_ms):
         sky.shine(sky.plan.at(0))
         assert wait_for(lambda s=sky: bfd_up(s) == 2 * 6, SETTLED_S), bfd_up(sky)
         a, b, ports = link(sky)
@@ -233,10 +236,15 @@ def test_bfd_notices_a_silent_cut_in_three_packets(build: Build, scheme) -> None
         print(f"\n{scheme.__name__}: {count} lost of a silent cut, in {gap_s:.3f} s")
         # On a ring BGP's neighbours know no other way: word goes half around and back first.
         around_s = 6 * sky.plan.at(0)["delay_ns"].max() / 1e9 if scheme is FrrBgp else 0.0
-        assert 0.2 < gap_s < 0.6 + around_s
+        assert 2 * bfd_ms / 1e3 < gap_s < 3 * bfd_ms / 1e3 + 0.3 + around_s
 
 
 def bfd_up(sky: Sky) -> int:
     """How many ends of BFD sessions are up."""
     said = [ask(h.namespace, "bfdd", "show bfd peers json") for h in sky.fabric.nodes.values()]
     return sum(peer["status"] == "up" for peers in said for peer in peers)
+
+
+def test_bfd_at_a_pace_that_fabricd_cannot_set_is_refused(build: Build) -> None:
+    with pytest.raises(CapabilityError, match=r"cannot run BFD at 100 ms.*Set routing.bfd_ms to 0"):
+        next(sky_of(build, FrrOpenFabric, planes=1, silent=True, bfd_ms=100))

@@ -11,6 +11,7 @@ from protocols.as_numbers import FIRST_AS
 from protocols.frr import bfdd_conf, command, zebra_conf
 from protocols.frr_bgp import advertising_zebra_conf, bgpd_conf, hops
 from protocols.frr_isis import hello_multiplier, isisd_conf
+from protocols.frr_openfabric import fabricd_conf, port_lines
 from protocols.frr_ospf import ospfd_conf
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -27,6 +28,9 @@ def test_satellite_and_station_configurations_are_golden() -> None:
 
 SPEAKERS = {
     "isisd": isisd_conf,
+    "fabricd": lambda node, routing: (
+        fabricd_conf(node, routing) + "\n".join(port_lines(node, routing)) + "\n"
+    ),
     "bgpd": lambda node, routing: bgpd_conf(
         node, routing, FIRST_AS, frozenset((node.ports[0].index,))
     ),
