@@ -21,7 +21,7 @@ from emulator.units import EARTH_MEAN_RADIUS_KM
 
 _HOUR_S = 3600.0
 _LOOK_S = 10.0
-"""Between two looks at where satellites are; linear between them is right to 0.1 km."""
+"""Between two looks at where satellites are; edges, linear between them, are right to 0.1 s."""
 _CHUNK_ELEMENTS = 400_000
 _MICROSECOND = 6
 """Decimals of a second: no libm's last bit shall decide."""
