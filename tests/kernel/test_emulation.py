@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,26 @@ def test_missing_routing_is_said_before_anything_starts(monkeypatch) -> None:
         Emulation(table.model_copy(update={"routing": routing})),
     ):
         raise AssertionError("it started")
+
+
+def test_routing_is_told_of_a_cut_before_it_comes(monkeypatch) -> None:
+    scenario = Scenario.load("three-body")
+    start = scenario.scenario.start + timedelta(seconds=145)  # five before a link to a station ends
+    run = scenario.scenario.model_copy(update={"start": start, "duration_s": 8.0})
+    routing = {"protocol": "static", "cost_out_s": 2.0, "dead_s": 2}
+    told: list[set[str]] = []
+
+    def cost_out(scheme: Static, ports: frozenset[int]) -> None:
+        told.append({scheme.plan.network.port_label(port) for port in ports})
+
+    monkeypatch.setattr(Static, "cost_out", cost_out, raising=False)
+    update = {"scenario": run, "routing": scenario.routing.model_copy(update=routing)}
+    with Emulation(scenario.model_copy(update=update | {"workload": ()})) as emulation:
+        emulation.play()
+        [contact] = emulation.plan.contacts[emulation.plan.contacts["end"] < 8]
+        ends = {emulation.plan.network.port_label(int(contact[end])) for end in "ab"}
+        assert contact["end"] == 5
+    assert told == [set()] * 3 + [ends] * 4 + [set()]
 
 
 def test_static_routes_follow_the_plan(build: Build) -> None:

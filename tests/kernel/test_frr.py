@@ -18,7 +18,7 @@ from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
 from protocols import frr
 from protocols.daemons import Daemons
-from protocols.frr import FRR_RUN, ask
+from protocols.frr import CRASH_DIR, FRR_RUN, ask
 from protocols.frr_ospf import FrrOspf
 from protocols.static import next_hops
 from tests.kernel.toys import Build, walker
@@ -51,6 +51,8 @@ def ended(routing: Daemons) -> Iterator[Daemons]:
             for folder in FRR_RUN.glob(f"{handle.namespace}*"):
                 shutil.rmtree(folder)
         (FRR_RUN / "ospfd-gr.json").unlink(missing_ok=True)
+        for (_, daemon), process in routing.daemons.items():
+            shutil.rmtree(CRASH_DIR / f"{daemon}.{process.pid}", ignore_errors=True)
 
 
 Table = dict[str, frozenset[str]]
