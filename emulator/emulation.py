@@ -110,6 +110,10 @@ class Emulation:
             base.load("lasermesh.workload", spec.kind)(spec, self.plan)
             for spec in self.scenario.workload
         ]
+        for spec, work in zip(self.scenario.workload, self._workloads, strict=True):
+            # Optional: what needs nothing of the machine has no such method.
+            if lacking := getattr(work, "missing", str)():
+                raise CapabilityError(f"workload {spec.kind!r} cannot run here: {lacking}")
 
     def _claim(self, undo: ExitStack) -> None:
         run_dir = self.run_dir or Path(tempfile.gettempdir())

@@ -1,7 +1,7 @@
 """The run directory: what a run leaves for people and programs, and how it is written.
 
 scenario.toml   the file as given        events.jsonl   what happened, a JSON object a line
-scenario.json   the effective scenario   run.sqlite     steps, probes, flows, routes; and of the
+scenario.json   the effective scenario   run.sqlite     steps, probes, flows, routes, tcp; of the
 plan.npz        every port at each step                 plan: contacts, outages, loads shed
 report.html     plots                    summary.json   the contract other programs read
                                          machine.json   versions, wall clock, load
@@ -27,7 +27,7 @@ from emulator.causes import Cause
 from emulator.energy import LOADS, powered, sample_steps
 from emulator.errors import RunError
 from emulator.faults import all_outages
-from emulator.lab import costs
+from emulator.lab import costs, traffic
 from emulator.linkplan import LinkPlan
 from emulator.outages import lost
 from emulator.scenario import Scenario
@@ -163,6 +163,7 @@ def write_tables(run_dir: Path, steps: list[dict[str, Any]], records: list[dict[
                 )
         database.executemany("INSERT INTO routes VALUES (?, ?, ?, ?, ?, ?)", _routes(run_dir))
         costs.write_tables(database, run_dir)
+        traffic.write_tables(database, records)
 
 
 def _routes(run_dir: Path) -> Iterator[tuple[Any, ...]]:
@@ -258,6 +259,7 @@ def summarise(run_dir: Path, recorder: Recorder, plan: LinkPlan, kernel: str) ->
         "control": _control(run_dir, plan),
         "rtt": _rtt(run_dir),
         "offload": _offload(scenario, recorder),
+        "tcp": _tcp(run_dir),
         "light_lost": [
             {
                 "cause": each.cause.word,
@@ -303,6 +305,11 @@ def _control(run_dir: Path, plan: LinkPlan) -> dict[str, Any]:
     """Bytes a second of each routing protocol in one direction of a link."""
     with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
         return {"bytes_s": costs.control_rates(database, plan.steps * plan.step_s)}
+
+
+def _tcp(run_dir: Path) -> list[dict[str, Any]]:
+    with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
+        return traffic.tcp_rows(database)
 
 
 def _rtt(run_dir: Path) -> list[dict[str, Any]]:

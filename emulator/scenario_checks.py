@@ -332,12 +332,26 @@ def _pair_checks(isl: Any, key: str, satellites: Any, file: str) -> Iterator[Pro
             yield Problem(file, f"{key}.pairs", repr(pair), "links a satellite to itself", remedy)
 
 
+def _flow_checks(known: Any, work: Any, key: str, nodes: Any, file: str) -> Iterator[Problem]:
+    named = [name for pair in work.pairs for name in pair]
+    yield from unknown(named, nodes, f"{key}.pairs", "node", file)
+    for a, b in work.pairs:
+        if a == b:
+            yield Problem(file, f"{key}.pairs", repr(a), "sends to itself", "Name two nodes")
+    if "scenario" in known and work.start_s >= known["scenario"].duration_s:
+        remedy = "Start earlier or lengthen duration_s"
+        yield Problem(file, f"{key}.start_s", str(work.start_s), "is after the end", remedy)
+
+
 def _workload_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iterator[Problem]:
     for index, work in enumerate(known.get("workload", ())):
         key = f"workload[{index}]"
         if work.kind == "ping":
             named = [name for pair in work.pairs for name in pair]
             yield from unknown(named, nodes, f"{key}.pairs", "node", file)
+            continue
+        if work.kind == "tcp":
+            yield from _flow_checks(known, work, key, nodes, file)
             continue
         yield from unknown([work.source], satellites, f"{key}.source", "satellite", file)
         if not known["ground"].station:

@@ -308,7 +308,29 @@ class OffloadWorkload(Section):
     ground_utilisation: Annotated[float, Field(gt=0, le=1)]
 
 
-Workload = Annotated[PingWorkload | OffloadWorkload, Field(discriminator="kind")]
+class TcpWorkload(Section):
+    """``[[workload]] kind = "tcp"``: flows under a chosen congestion control, and TCP_INFO."""
+
+    kind: Literal["tcp"]
+    pairs: Annotated[tuple[tuple[str, str], ...], Field(min_length=1)]
+    """Sender and receiver of each flow."""
+    start_s: NotNegative = 0.0
+    duration_s: Positive | None = None
+    """How long to send. Default, without ``bytes``: to the scenario's end."""
+    bytes: Annotated[int, Field(gt=0, le=10**15)] | None = None
+    """How much to send before scaling, instead of ``duration_s``."""
+    congestion: Literal["cubic", "bbr", "reno"] = "cubic"
+    sample_s: Annotated[float, Field(ge=0.001, le=3600)] = 0.1
+    """Seconds between two samples."""
+
+    @model_validator(mode="after")
+    def _one_end(self) -> "TcpWorkload":
+        if self.duration_s is not None and self.bytes is not None:
+            raise ValueError("give bytes or duration_s, and not both")
+        return self
+
+
+Workload = Annotated[PingWorkload | OffloadWorkload | TcpWorkload, Field(discriminator="kind")]
 
 
 Silent = bool | None

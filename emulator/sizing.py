@@ -74,11 +74,16 @@ def tcp_memory_pages(total_pages: int) -> tuple[int, int, int]:
 
 
 def tcp_mb(scenario: "Scenario", network: "Network") -> int:
-    """Return the kernel memory that the workloads' connections may take, one a workload.
+    """Return the kernel memory that the workloads' connections may take: offload has one at a time.
 
     Twice what is in flight: all of a small object, else :func:`flight_bytes`.
     """
     scale = scenario.scenario.rate_scale
-    sizes = [work.object_bytes / scale for work in scenario.workload if work.kind == "offload"]
     flight = flight_bytes(network)
+    sizes: list[float] = []
+    for work in scenario.workload:
+        if work.kind == "offload":
+            sizes.append(work.object_bytes / scale)
+        elif work.kind == "tcp":
+            sizes += [work.bytes / scale if work.bytes else flight] * len(work.pairs)
     return round(_MEMORY_PER_FLIGHT * sum(min(size, flight) for size in sizes) / 1e6)

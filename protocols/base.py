@@ -89,6 +89,12 @@ class Workload(Protocol):
 
     def __init__(self, spec: Any, plan: LinkPlan) -> None: ...
 
+    def missing(self) -> str:
+        """Return '' where this machine can run it, else what it lacks and how to get it.
+
+        Optional: a workload without it needs nothing.
+        """
+
     def run(self, nodes: Nodes, clock: Clock, start: float, record: Record) -> None:
         """Work from clock time ``start`` (scenario second 0) to the scenario's end.
 

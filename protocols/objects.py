@@ -156,7 +156,7 @@ def paced(line_rate_bps: int) -> int:
     return max(1, line_rate_bps * SEGMENT_BYTES // (8 * FRAME_BYTES))
 
 
-_TCP_INFO = struct.Struct("@8B24I4Q6I4Q")
+TCP_INFO = struct.Struct("@8B24I4Q6I4Q")
 """struct tcp_info of linux/tcp.h, up to tcpi_sndbuf_limited (Linux 4.10)."""
 
 
@@ -166,8 +166,8 @@ def tcp_facts(connection: socket.socket) -> dict[str, int]:
     Times are how long the receiver's window and the sender's buffer were what limited it; the
     kernel counts them in jiffies.
     """
-    raw = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-    fields = _TCP_INFO.unpack(raw)
+    raw = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO.size)
+    fields = TCP_INFO.unpack(raw)
     return {
         "segments": fields[41],
         "retransmitted": fields[31],
@@ -189,7 +189,7 @@ async def _read(connection: socket.socket, size: int) -> bytes:
     return data
 
 
-async def _readable(connection: socket.socket) -> None:
+async def readable(connection: socket.socket) -> None:
     """Wait until as many bytes are there as SO_RCVLOWAT says, or the end is.
 
     ``loop.sock_recv_into`` would look before it waits, and wake up for every packet.
@@ -297,7 +297,7 @@ class Receiver:
         """Read the rest of an object's ``size`` bytes."""
         since_s = None
         while part.held < size:
-            await _readable(connection)
+            await readable(connection)
             if part.connection is not connection:
                 raise ConnectionError("resumed by a later connection")
             # Nothing waits from here to the hash, so that one buffer will do for all connections.

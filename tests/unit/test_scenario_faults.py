@@ -170,7 +170,11 @@ FAULTS = [
     fault("routing.dead_s", 1, "", "at least 2"),
     fault("routing.hello_s", 4, "greater than hello_s", "schema", key="routing"),
     fault(
-        "workload.0.kind", "pong", "'pong'", "Choose one of 'ping', 'offload'", key="workload[0]"
+        "workload.0.kind",
+        "pong",
+        "'pong'",
+        "Choose one of 'ping', 'offload', 'tcp'",
+        key="workload[0]",
     ),
     fault("workload.0.kind", ..., "discriminator", "Add the key 'kind'", key="workload[0]"),
     fault("workload.0.pairs", [["miyun", "scs"]], "no node", "Known", value="'scs'"),

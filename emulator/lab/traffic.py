@@ -1,0 +1,63 @@
+"""What traffic came to: flows and what TCP said of them, as tables and as rows of the summary."""
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+_TABLES = """
+CREATE TABLE tcp_flows (flow TEXT, a TEXT, b TEXT, congestion TEXT, bytes INTEGER, start_s REAL,
+                        first_byte_s REAL, end_s REAL, retransmits INTEGER, outcome TEXT);
+CREATE TABLE tcp (flow TEXT, t_s REAL, rtt_ms REAL, rttvar_ms REAL, cwnd INTEGER,
+                  retransmits INTEGER, delivery_rate_bps INTEGER, bytes_acked INTEGER);
+"""
+
+
+def write_tables(database: sqlite3.Connection, records: Iterable[dict[str, Any]]) -> None:
+    """Create the tables ``tcp_flows`` and ``tcp`` from the findings of the workloads."""
+    database.executescript(_TABLES)
+    for record in records:
+        if "tcp_flow" in record:
+            database.execute(
+                "INSERT INTO tcp_flows VALUES (:tcp_flow, :a, :b, :congestion, :bytes, :start_s, "
+                ":first_byte_s, :end_s, :retransmits, :outcome)",
+                record,
+            )
+        elif "tcp" in record:
+            database.execute(
+                "INSERT INTO tcp VALUES (:tcp, :t_s, :rtt_ms, :rttvar_ms, :cwnd, :retransmits, "
+                ":delivery_rate_bps, :bytes_acked)",
+                record,
+            )
+
+
+def tcp_rows(database: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Return a row a flow: goodput from the first SYN to the last byte, and the span of TCP's RTT.
+
+    The RTT is TCP's smoothed one (RFC 6298) as sampled. None where nothing arrived.
+    """
+    rows = []
+    for flow, a, b, congestion, size, start_s, end_s, retransmits, outcome in database.execute(
+        "SELECT flow, a, b, congestion, bytes, start_s, end_s, retransmits, outcome "
+        "FROM tcp_flows ORDER BY rowid"
+    ):
+        # 0 before the handshake's own round trip is known.
+        least_ms, most_ms = database.execute(
+            "SELECT min(rtt_ms), max(rtt_ms) FROM tcp WHERE flow = ? AND rtt_ms > 0", (flow,)
+        ).fetchone()
+        rows.append(
+            {
+                "flow": flow,
+                "a": a,
+                "b": b,
+                "congestion": congestion,
+                "bytes": size,
+                "start_s": start_s,
+                "end_s": end_s,
+                "goodput_bps": round(8 * size / (end_s - start_s)) if size else None,
+                "retransmitted": retransmits,
+                "min_rtt_ms": least_ms,
+                "max_rtt_ms": most_ms,
+                "outcome": outcome,
+            }
+        )
+    return rows
