@@ -31,7 +31,7 @@ REDIRECT_PRIORITY = 9
 TICK_NS = 64
 """Length of a packet-scheduler tick (PSCHED_SHIFT 6): netem's 32-bit latency counts these."""
 
-_HEADER = [("length", "<u4"), ("type", "<u2"), ("flags", "<u2"), ("seq", "<u4"), ("pid", "<u4")]
+HEADER = [("length", "<u4"), ("type", "<u2"), ("flags", "<u2"), ("seq", "<u4"), ("pid", "<u4")]
 _TCMSG = [
     ("family", "u1"),
     ("pad", "V3"),
@@ -43,7 +43,7 @@ _TCMSG = [
 
 NETEM = np.dtype(
     [
-        *_HEADER,
+        *HEADER,
         *_TCMSG,
         ("kind_len", "<u2"),
         ("kind_type", "<u2"),
@@ -82,7 +82,7 @@ NETEM = np.dtype(
 
 MIRRED = np.dtype(
     [
-        *_HEADER,
+        *HEADER,
         ("family", "u1"),
         ("pad", "V3"),
         ("table_len", "<u2"),
@@ -109,7 +109,7 @@ MIRRED = np.dtype(
 
 LINK_FLAGS = np.dtype(
     [
-        *_HEADER,
+        *HEADER,
         ("family", "u1"),
         ("pad", "u1"),
         ("link_type", "<u2"),
@@ -120,7 +120,7 @@ LINK_FLAGS = np.dtype(
 )
 """RTM_NEWLINK that sets interface flags."""
 
-_RTMSG = [
+RTMSG_HEAD = [
     ("family", "u1"),
     ("dst_len", "u1"),
     ("src_len", "u1"),
@@ -130,16 +130,15 @@ _RTMSG = [
     ("scope", "u1"),
     ("route_type", "u1"),
     ("route_flags", "<u4"),
-    ("dst_head", "<u4"),
-    ("dst", ">u4"),
 ]
+_RTMSG = [*RTMSG_HEAD, ("dst_head", "<u4"), ("dst", ">u4")]
 
-NO_HOST_ROUTE = np.dtype([*_HEADER, *_RTMSG])
+NO_HOST_ROUTE = np.dtype([*HEADER, *_RTMSG])
 """RTM_DELROUTE of a host route."""
 
 HOST_ROUTE = np.dtype(
     [
-        *_HEADER,
+        *HEADER,
         *_RTMSG,
         ("oif_head", "<u4"),
         ("oif", "<u4"),

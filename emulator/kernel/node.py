@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from emulator.errors import KernelError
-from emulator.kernel import build, messages, namespaces
+from emulator.kernel import build, messages, namespaces, segments
 from emulator.kernel.messages import (
     dump_links,
     dump_routes,
@@ -167,6 +167,41 @@ class NodeHandle:
         """Remove host routes that :meth:`write_routes` has set."""
         rows = messages.no_host_routes(ipv4_words(to))
         self.netlink.send(rows, lambda i: f"remove the route of {self.name} to node {to[i]}")
+
+    def serve_segments(self) -> None:
+        """Serve this node's own segments (segments.py), for lists that others impose."""
+        rows = segments.own_segments(self.node.index, PORT_IFINDEX)
+        self.netlink.send(rows, lambda i: f"make {self.name} serve its segment {i + 1}")
+
+    def write_locators(self, to: np.ndarray, offset: np.ndarray) -> None:
+        """Set this node's routes to the segments of nodes ``to`` by its ports ``offset``."""
+        rows = segments.locators(to, PORT_IFINDEX + np.asarray(offset))
+        self.netlink.send(rows, lambda i: f"set the route of {self.name} to segments of {to[i]}")
+
+    def remove_locators(self, to: np.ndarray) -> None:
+        """Remove routes that :meth:`write_locators` has set."""
+        rows = segments.no_locators(to)
+        self.netlink.send(rows, lambda i: f"remove the route of {self.name} to segments of {to[i]}")
+
+    def write_lists(self, to: np.ndarray, waypoint: np.ndarray, offset: np.ndarray) -> None:
+        """Send packets for nodes ``to`` by segment lists: each a waypoint (-1: none) and ``to``.
+
+        ``offset`` says by which port the first leg leaves. :meth:`remove_routes` undoes it.
+        """
+        source = ipv4_words(self.node.index)
+        for which in (np.flatnonzero(waypoint < 0), np.flatnonzero(waypoint >= 0)):
+            if not len(which):
+                continue
+            there = to[which]
+            ways = [segments.sids(there, segments.END_DX4)]
+            if waypoint[which[0]] >= 0:
+                ways.insert(0, segments.sids(waypoint[which], segments.END))
+            oif = PORT_IFINDEX + offset[which]
+            lists = np.stack(ways, axis=1)
+            rows = segments.headend_routes(ipv4_words(there), lists, oif, source)
+            self.netlink.send(
+                rows, lambda i, there=there: f"set the list of {self.name} to node {there[i]}"
+            )
 
     def next_port(self, ipv4: str) -> int | None:
         """Index of the port by which this node's kernel would send to ``ipv4``; None: no route."""
