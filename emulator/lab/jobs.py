@@ -71,22 +71,31 @@ def run(
 ) -> Iterator[Outcome]:
     """Run all jobs and return their outcomes in the order of ``jobs``; tell of each as it ends."""
     cores = len(os.sched_getaffinity(0))
+    found: dict[Job, Outcome] = {}
+    running: dict[Job, subprocess.Popen[bytes]] = {}
     with ThreadPoolExecutor(at_once or (cores if clock == "virtual" else 1)) as pool:
-        futures = {pool.submit(_run, job, clock): job for job in jobs}
-        found = {}
-        for future in as_completed(futures):
-            found[futures[future]] = future.result()
-            ended(future.result())
+        futures = {pool.submit(_run, job, clock, running): job for job in jobs}
+        try:
+            for future in as_completed(futures):
+                found[futures[future]] = future.result()
+                ended(future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(running.values()):  # each takes down what it has put up
+                process.terminate()
+            raise
     return iter([found[job] for job in jobs])
 
 
-def _run(job: Job, clock: str) -> Outcome:
+def _run(job: Job, clock: str, running: dict[Job, subprocess.Popen[bytes]]) -> Outcome:
     argv = [sys.executable, "-m", "emulator", "run", str(job.scenario)]
     argv += ["--clock", clock, "--runs", str(job.folder)]
     with (job.folder / "output.txt").open("w") as output:
-        code = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
-        ).returncode
+        running[job] = process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+        code = process.wait()
+        del running[job]
     if not code:
         return Outcome(job, "")
     said = (job.folder / "output.txt").read_text(errors="replace").strip().splitlines()

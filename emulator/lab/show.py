@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from emulator import tables
+from emulator.emulation import interruptible
 from emulator.errors import RunError
 from emulator.lab import compare as lab
 from emulator.lab.jobs import Outcome
@@ -39,15 +40,9 @@ def compare(
         said = f"failed: {outcome.failure}" if outcome.failure else "done"
         out.print(f"{job.routing}, seed {job.seed}: {said}", markup=False)
 
-    comparison = lab.compare(
-        scenario,
-        names,
-        repeat,
-        folder,
-        "virtual" if chosen == "virtual" else "real",
-        at_once,
-        tell,
-    )
+    clock = "virtual" if chosen == "virtual" else "real"
+    with interruptible():
+        comparison = lab.compare(scenario, names, repeat, folder, clock, at_once, tell)
     if form == "table":
         headings, rows = lab.cells(comparison)
         table = tables.plain_table(*headings)
