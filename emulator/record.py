@@ -1,8 +1,8 @@
 """The run directory: what a run leaves for people and programs, and how it is written.
 
 scenario.toml   the file as given        events.jsonl   what happened, a JSON object a line
-scenario.json   the effective scenario   run.sqlite     steps, probes, flows, routes, tcp; of the
-plan.npz        every port at each step                 plan: contacts, outages, loads shed
+scenario.json   the effective scenario   run.sqlite     steps, probes, flows, routes, tcp, irtt;
+plan.npz        every port at each step                 of the plan: contacts, outages, loads shed
 report.html     plots                    summary.json   the contract other programs read
                                          machine.json   versions, wall clock, load
 logs/           daemons' configurations and logs
@@ -259,7 +259,7 @@ def summarise(run_dir: Path, recorder: Recorder, plan: LinkPlan, kernel: str) ->
         "control": _control(run_dir, plan),
         "rtt": _rtt(run_dir),
         "offload": _offload(scenario, recorder),
-        "tcp": _tcp(run_dir),
+        **_traffic(run_dir),
         "light_lost": [
             {
                 "cause": each.cause.word,
@@ -307,9 +307,9 @@ def _control(run_dir: Path, plan: LinkPlan) -> dict[str, Any]:
         return {"bytes_s": costs.control_rates(database, plan.steps * plan.step_s)}
 
 
-def _tcp(run_dir: Path) -> list[dict[str, Any]]:
+def _traffic(run_dir: Path) -> dict[str, list[dict[str, Any]]]:
     with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
-        return traffic.tcp_rows(database)
+        return {"tcp": traffic.tcp_rows(database), "irtt": traffic.irtt_rows(database)}
 
 
 def _rtt(run_dir: Path) -> list[dict[str, Any]]:

@@ -350,7 +350,7 @@ def _workload_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iter
             named = [name for pair in work.pairs for name in pair]
             yield from unknown(named, nodes, f"{key}.pairs", "node", file)
             continue
-        if work.kind == "tcp":
+        if work.kind in ("tcp", "irtt"):
             yield from _flow_checks(known, work, key, nodes, file)
             continue
         yield from unknown([work.source], satellites, f"{key}.source", "satellite", file)

@@ -330,7 +330,23 @@ class TcpWorkload(Section):
         return self
 
 
-Workload = Annotated[PingWorkload | OffloadWorkload | TcpWorkload, Field(discriminator="kind")]
+class IrttWorkload(Section):
+    """``[[workload]] kind = "irtt"``: round trips and one-way delays by IRTT."""
+
+    kind: Literal["irtt"]
+    pairs: Annotated[tuple[tuple[str, str], ...], Field(min_length=1)]
+    """Client and server of each."""
+    start_s: NotNegative = 0.0
+    duration_s: Positive | None = None
+    """Default: to the scenario's end."""
+    interval_s: Annotated[float, Field(ge=0.001, le=3600)] = 0.1
+    length_bytes: Annotated[int, Field(ge=0, le=1472)] = 0
+    """Of the UDP payload; IRTT sends no less than its own header."""
+
+
+Workload = Annotated[
+    PingWorkload | OffloadWorkload | TcpWorkload | IrttWorkload, Field(discriminator="kind")
+]
 
 
 Silent = bool | None

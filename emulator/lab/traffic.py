@@ -9,17 +9,25 @@ CREATE TABLE tcp_flows (flow TEXT, a TEXT, b TEXT, congestion TEXT, bytes INTEGE
                         first_byte_s REAL, end_s REAL, retransmits INTEGER, outcome TEXT);
 CREATE TABLE tcp (flow TEXT, t_s REAL, rtt_ms REAL, rttvar_ms REAL, cwnd INTEGER,
                   retransmits INTEGER, delivery_rate_bps INTEGER, bytes_acked INTEGER);
+CREATE TABLE irtt (t_s REAL, a TEXT, b TEXT, seq INTEGER, rtt_ms REAL, there_ms REAL, back_ms REAL,
+                   lost TEXT);
 """
 
 
 def write_tables(database: sqlite3.Connection, records: Iterable[dict[str, Any]]) -> None:
-    """Create the tables ``tcp_flows`` and ``tcp`` from the findings of the workloads."""
+    """Create the tables ``tcp_flows``, ``tcp`` and ``irtt`` from the findings of the workloads."""
     database.executescript(_TABLES)
     for record in records:
         if "tcp_flow" in record:
             database.execute(
                 "INSERT INTO tcp_flows VALUES (:tcp_flow, :a, :b, :congestion, :bytes, :start_s, "
                 ":first_byte_s, :end_s, :retransmits, :outcome)",
+                record,
+            )
+        elif "irtt" in record:
+            database.execute(
+                "INSERT INTO irtt VALUES "
+                "(:t_s, :a, :b, :irtt, :rtt_ms, :there_ms, :back_ms, :lost)",
                 record,
             )
         elif "tcp" in record:
@@ -61,3 +69,16 @@ def tcp_rows(database: sqlite3.Connection) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def irtt_rows(database: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Return a row a pair: how many probes were sent and lost, and the answered ones' round trips.
+
+    All in milliseconds; None where nothing was answered.
+    """
+    found = database.execute(
+        "SELECT a, b, count(*), count(*) - count(rtt_ms), min(rtt_ms), avg(rtt_ms), max(rtt_ms), "
+        "avg(there_ms), avg(back_ms) FROM irtt GROUP BY a, b ORDER BY a, b"
+    )
+    keys = ("a", "b", "sent", "lost", "min_rtt_ms", "mean_rtt_ms", "max_rtt_ms")
+    return [dict(zip((*keys, "mean_there_ms", "mean_back_ms"), row, strict=True)) for row in found]

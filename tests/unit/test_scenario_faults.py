@@ -173,7 +173,7 @@ FAULTS = [
         "workload.0.kind",
         "pong",
         "'pong'",
-        "Choose one of 'ping', 'offload', 'tcp'",
+        "Choose one of 'ping', 'offload', 'tcp', 'irtt'",
         key="workload[0]",
     ),
     fault("workload.0.kind", ..., "discriminator", "Add the key 'kind'", key="workload[0]"),

@@ -1,13 +1,16 @@
 """TCP_INFO read, and what becomes of the findings of traffic."""
 
+import json
 import socket
 import sqlite3
 import struct
 from contextlib import closing
+from pathlib import Path
 
 from emulator.lab import traffic
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
+from protocols.irtt import parse
 from protocols.tcp import Sample, Tcp
 from tests.unit.test_sizing import scenario
 
@@ -67,3 +70,23 @@ def test_sizes_are_scaled_as_rates_are() -> None:
     work = {"kind": "tcp", "pairs": [["sat-01-01", "sat-02-01"]], "bytes": 10**9}
     spec: Scenario = scenario(100.0, 1500.0, scenario={"rate_scale": 1000.0}, workload=[work])
     assert Tcp(spec.workload[0], LinkPlan.of(spec)).size == 10**6
+
+
+def test_irtt_s_own_json_is_read() -> None:
+    """Written by IRTT 0.9.0 in a node, 88.07 ms from the other, where time is virtual."""
+    found = json.loads((Path(__file__).parents[1] / "golden/irtt.json").read_text())
+    first, second = parse(found, epoch_s=1767225601.0)
+    assert first == {
+        **{"irtt": 0, "t_s": 10.276411, "rtt_ms": 176.139328, "lost": "false"},
+        **{"there_ms": 88.069664, "back_ms": 88.069664},
+    }
+    assert second["irtt"] == 1
+    lost = found["round_trips"][1] | {"lost": "true_down", "delay": {}}
+    [_, row] = parse({"round_trips": [found["round_trips"][0], lost]}, 1767225601.0)
+    assert row["rtt_ms"] is None and row["lost"] == "true_down"
+    with closing(sqlite3.connect(":memory:")) as database:
+        records = [{"a": "x", "b": "y", **each} for each in (first, row)]
+        traffic.write_tables(database, records)
+        [told] = traffic.irtt_rows(database)
+    assert (told["sent"], told["lost"]) == (2, 1)
+    assert told["min_rtt_ms"] == told["max_rtt_ms"] == 176.139328
