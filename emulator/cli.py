@@ -61,7 +61,10 @@ def cli() -> None:
 @click.option("--kernel", type=click.Choice(["auto", "host", "usermode"]), default="auto")
 @click.option("--routing", help="Override routing.protocol of the scenario.")
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-def run(scenario: str, clock: str, kernel: str, routing: str | None, runs: Path) -> None:
+@click.option("--pcap", multiple=True, metavar="NODE:PORT", help="Capture there; repeatable.")
+def run(
+    scenario: str, clock: str, kernel: str, routing: str | None, runs: Path, pcap: tuple[str, ...]
+) -> None:
     """Emulate SCENARIO from start to end, measure, and report.
 
     Real network namespaces, lasers retuned from orbits, routing daemons, traffic.
@@ -69,10 +72,12 @@ def run(scenario: str, clock: str, kernel: str, routing: str | None, runs: Path)
     Virtual time (the default once `lasermesh kernel build` has been done): exact, repeatable to
     the byte, as fast as the machine can. Real time: needs root and a kernel with netem, or else
     Debian's user-mode-linux. Neither user-mode kernel needs root.
+
+    --pcap writes NODE-PORT.pcap into the run's directory, for Wireshark and `lasermesh packets`.
     """
     from emulator import console
 
-    console.run(scenario, clock, kernel, routing, runs)
+    console.run(scenario, clock, kernel, routing, runs, pcap)
 
 
 @cli.command()
@@ -156,6 +161,16 @@ def contacts(
     wanted = {"between": between, "over": over, "min_duration_s": min_duration}
     wanted["medium"] = None if medium == "all" else medium
     scenario_console.contacts(scenario, form, wanted, output)
+
+
+@cli.command()
+@click.argument("capture", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table")
+def packets(capture: Path, form: str) -> None:
+    """Print the routing messages in CAPTURE, which `lasermesh run --pcap` has written."""
+    from emulator import console
+
+    console.packets(capture, form)
 
 
 @cli.command()
@@ -360,11 +375,12 @@ def compare(
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.argument("run_id")
 @click.option("--hold", is_flag=True)
-def emulate(run_dir: Path, run_id: str, hold: bool) -> None:
+@click.option("--pcap", multiple=True)
+def emulate(run_dir: Path, run_id: str, hold: bool, pcap: tuple[str, ...]) -> None:
     """Be the half of a run that is inside the user-mode kernel."""
     from emulator.session import emulate_inside
 
-    sys.exit(emulate_inside(run_dir, run_id, hold))
+    sys.exit(emulate_inside(run_dir, run_id, hold, pcap))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

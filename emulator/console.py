@@ -1,5 +1,6 @@
 """What the subcommands do with a terminal: progress, tables, exit codes. ``print`` lives here."""
 
+import csv
 import json
 import os
 import subprocess
@@ -45,20 +46,43 @@ def _load(reference: str, routing: str | None = None, hours: float | None = None
     return Scenario.from_table(table, locate(reference))
 
 
-def run(reference: str, clock: str, kernel: str, routing: str | None, runs: Path) -> None:
+def run(
+    reference: str,
+    clock: str,
+    kernel: str,
+    routing: str | None,
+    runs: Path,
+    pcap: Sequence[str] = (),
+) -> None:
     """Prepare, emulate with a progress bar, and print what came of it."""
     from emulator.session import Session, choose_kernel
 
     scenario = _load(reference, routing)
     chosen = choose_kernel(kernel, clock)
     _sweep_dead()
-    session = Session(scenario, locate(reference), chosen, runs, hold=False)
+    session = Session(scenario, locate(reference), chosen, runs, hold=False, pcap=pcap)
     _introduce(session)
     with _Watch(session.plan.steps) as watch:
         summary = session.run(watch.take)
     tables.print_summary(_out, summary)
     _out.print(tables.pace_text(session.machine))
     _out.print(f"\n{session.run_dir}  (report.html, summary.json)")
+
+
+def packets(capture: Path, form: str) -> None:
+    """Print the routing messages of a capture."""
+    from emulator.lab.capture import COLUMNS, rows
+
+    found = rows(capture)
+    if form == "json":
+        json.dump(list(found), sys.stdout, indent=1)
+        print()
+    elif form == "csv":
+        writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(found)
+    else:
+        _out.print(tables.table(found, COLUMNS))
 
 
 def _introduce(session: Any) -> None:

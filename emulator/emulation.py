@@ -10,7 +10,7 @@ import resource
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from emulator.kernel.fabric import Fabric
 from emulator.kernel.node import NodeHandle
 from emulator.kernel.probe import this_kernel
 from emulator.kernel.routewatch import RouteWatch
+from emulator.kernel.tap import Taps
 from emulator.kernel.usermode import KERNEL_MARK
 from emulator.kernel.workers import Worker
 from emulator.lab import costs
@@ -64,6 +65,7 @@ class Emulation:
         run_dir: Path | None = None,
         notify: Notify = lambda event: None,
         clock: Clock | None = None,
+        pcap: Sequence[str] = (),
     ) -> None:
         self.plan = LinkPlan.of(scenario)
         self.scenario = scenario
@@ -71,6 +73,7 @@ class Emulation:
         self.clock = clock or kernel_clock()
         self.run_id = run_id
         self.run_dir = run_dir
+        self.pcap = pcap
         self.records: list[dict[str, Any]] = []
         self._stack = ExitStack()
 
@@ -163,6 +166,7 @@ class Emulation:
         undo.callback(self.routing.stop)
         self._watch_routes(undo)
         self._count()
+        self._capture(undo)
         state, dark = self.player.state, self.player.dark
         steps = stages(self.plan.network, state, dark) if self.routing.floods else [state]
         if len(steps) > 1:
@@ -214,6 +218,23 @@ class Emulation:
         except KernelError as error:
             self.tell("control not counted", reason=str(error))
 
+    def _capture(self, undo: ExitStack) -> None:
+        """Capture what crosses the ports of ``pcap``, each as ``node:port``, into the run's folder.
+
+        Raises RunError where that cannot be: it was asked for.
+        """
+        self._taps: Taps | None = None
+        if not self.pcap or not self.run_dir:
+            return
+        ports = {}
+        for label in self.pcap:
+            node, port = self.plan.network.port_named(label)
+            ports[self.run_dir / f"{node}-{port}.pcap"] = self.nodes[node], port
+        self._taps = Taps(ports, self.run.state_dir / "captures.jsonl")
+        undo.callback(self._taps.end)
+        if reason := self._taps.begin():
+            raise RunError(f"cannot capture {', '.join(self.pcap)}: {reason}")
+
     def _read_costs(self, t_s: float) -> None:
         if not self._costs:
             return
@@ -243,6 +264,8 @@ class Emulation:
         self._verify()
         if self._routes:
             self._unrecorded(self._routes.finish(start))
+        for capture in self._taps.finish() if self._taps else ():
+            self.tell("packets captured", **capture)
         self.tell("finished", seconds=seconds)
 
     def _on_step(self, step: Step, workers: list[Worker]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from emulator.errors import RunError
 from emulator.scenario import Scenario
 from emulator.terminals import Fit, Terminal
 
@@ -231,6 +232,17 @@ class Network:
         except KeyError:
             known = ", ".join(self._by_name)
             raise KeyError(f"no node {name!r}; there are {known}") from None
+
+    def port_named(self, label: str) -> tuple[str, str]:
+        """Return node and interface of ``node:interface``; RunError says what there is."""
+        name, _, port = label.partition(":")
+        node = self._by_name.get(name)
+        if node is None:
+            raise RunError(f"no port {label!r}: no node {name!r}; write NODE:PORT, as in plans")
+        known = [each.name for each in node.ports]
+        if port not in known:
+            raise RunError(f"no port {label!r}: {name} has {', '.join(known)}")
+        return name, port
 
     def port_label(self, port: int) -> str:
         """Return ``node:interface`` of a port, as tables show it."""

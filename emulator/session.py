@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -72,12 +72,21 @@ class Session:
     """A prepared run: its directory exists, nothing in any kernel does yet."""
 
     def __init__(
-        self, scenario: Scenario, source: Path, kernel: Kernel, runs_root: Path, hold: bool
+        self,
+        scenario: Scenario,
+        source: Path,
+        kernel: Kernel,
+        runs_root: Path,
+        hold: bool,
+        pcap: Sequence[str] = (),
     ) -> None:
         self.scenario = scenario
         self.kernel = kernel
         self.hold = hold
         self.plan = LinkPlan.of(scenario)
+        self.pcap = pcap
+        for label in pcap:
+            self.plan.network.port_named(label)
         self.needs = Needs.of(scenario, self.plan.network)
         self.needs.check(in_user_mode=kernel != "host")
         self.began = datetime.now(UTC)
@@ -102,7 +111,7 @@ class Session:
         load_before = os.getloadavg()
         try:
             if self.kernel == "host":
-                emulate(self.scenario, self.run_dir, None, self.hold, take)
+                emulate(self.scenario, self.run_dir, None, self.hold, take, self.pcap)
             else:
                 self._in_user_mode(take)
         finally:
@@ -148,6 +157,7 @@ class Session:
         errors = _Lines(lambda line: print(line, file=sys.stderr))
         argv = ["lasermesh", "emulate", str(self.run_dir), _INNER_RUN]
         argv += ["--hold"] if self.hold else []
+        argv += [f"--pcap={label}" for label in self.pcap]
         try:
             with UserModeKernel(
                 run.state_dir,
@@ -235,7 +245,12 @@ class _Lines:
 
 
 def emulate(
-    scenario: Scenario, run_dir: Path, run_id: str | None, hold: bool, notify: Watch
+    scenario: Scenario,
+    run_dir: Path,
+    run_id: str | None,
+    hold: bool,
+    notify: Watch,
+    pcap: Sequence[str] = (),
 ) -> None:
     """Emulate on the kernel under us, writing findings and logs into ``run_dir``.
 
@@ -245,7 +260,7 @@ def emulate(
 
     set_timer_slack(1)  # steps and probes are due to the microsecond, not to the kernel's 50
     with interruptible():
-        emulation = Emulation(scenario, run_id, run_dir, notify)
+        emulation = Emulation(scenario, run_id, run_dir, notify, pcap=pcap)
         try:
             with emulation:
                 notify({"event": "up"})
@@ -263,7 +278,7 @@ def emulate(
                 findings.writelines(json.dumps(each) + "\n" for each in emulation.records)
 
 
-def emulate_inside(run_dir: Path, run_id: str, hold: bool) -> int:
+def emulate_inside(run_dir: Path, run_id: str, hold: bool, pcap: Sequence[str] = ()) -> int:
     """Be the half of a run inside the user-mode kernel: JSON lines out; return the exit code."""
     # The stream is the protocol: whatever a library prints must not get into it.
     events = os.fdopen(os.dup(1), "w", buffering=1)
@@ -276,7 +291,7 @@ def emulate_inside(run_dir: Path, run_id: str, hold: bool) -> int:
             time.sleep(1e-9)  # let PID 1 pass it on now: the host's clock is to see the moment
 
     try:
-        emulate(scenario, run_dir, run_id, hold, notify)
+        emulate(scenario, run_dir, run_id, hold, notify, pcap)
     except LasermeshError as error:
         failed = {"event": _FAILED, "kind": type(error).__name__, "message": str(error)}
         print(json.dumps(failed), file=events)
