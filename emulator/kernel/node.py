@@ -6,6 +6,7 @@ A protocol or workload reaches the kernel only through the :class:`NodeHandle` i
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,9 @@ from emulator.network import Node, ipv4_words
 PORT_IFINDEX = 10
 """Interface index of a node's first port inside its namespace; the others follow."""
 _LOOPBACK_IFINDEX = 1
+
+_LISTS_AT_ONCE, _REFILL_S = 64, 1e-4
+"""The kernel takes a part of each list from a small reserve, which a worker of its own refills."""
 
 OWNED_PATHS = "owned-paths"
 """File of a run's state folder that lists, a line each, what else on disk is the run's."""
@@ -189,19 +193,20 @@ class NodeHandle:
         ``offset`` says by which port the first leg leaves. :meth:`remove_routes` undoes it.
         """
         source = ipv4_words(self.node.index)
-        for which in (np.flatnonzero(waypoint < 0), np.flatnonzero(waypoint >= 0)):
-            if not len(which):
-                continue
-            there = to[which]
-            ways = [segments.sids(there, segments.END_DX4)]
-            if waypoint[which[0]] >= 0:
-                ways.insert(0, segments.sids(waypoint[which], segments.END))
-            oif = PORT_IFINDEX + offset[which]
-            lists = np.stack(ways, axis=1)
-            rows = segments.headend_routes(ipv4_words(there), lists, oif, source)
-            self.netlink.send(
-                rows, lambda i, there=there: f"set the list of {self.name} to node {there[i]}"
-            )
+        for kind in (np.flatnonzero(waypoint < 0), np.flatnonzero(waypoint >= 0)):
+            for first in range(0, len(kind), _LISTS_AT_ONCE):
+                which = kind[first : first + _LISTS_AT_ONCE]
+                there = to[which]
+                ways = [segments.sids(there, segments.END_DX4)]
+                if waypoint[which[0]] >= 0:
+                    ways.insert(0, segments.sids(waypoint[which], segments.END))
+                oif = PORT_IFINDEX + offset[which]
+                lists = np.stack(ways, axis=1)
+                rows = segments.headend_routes(ipv4_words(there), lists, oif, source)
+                self.netlink.send(
+                    rows, lambda i, there=there: f"set the list of {self.name} to node {there[i]}"
+                )
+                time.sleep(_REFILL_S)
 
     def next_port(self, ipv4: str) -> int | None:
         """Index of the port by which this node's kernel would send to ``ipv4``; None: no route."""
