@@ -22,6 +22,7 @@ from emulator.errors import CapabilityError, RunError
 from emulator.kernel import image, namespaces, ownership
 from emulator.kernel.attach import attach
 from emulator.scenario import Scenario, locate
+from emulator.scenario_checks import whole
 
 _UP_DEADLINE_S = 180.0
 _KERNELS = {
@@ -40,7 +41,7 @@ def _load(reference: str, routing: str | None = None, hours: float | None = None
         return scenario
     table = json.loads(scenario.to_json())
     if routing is not None:
-        table["routing"]["protocol"] = routing
+        table["routing"]["protocol"] = whole(routing, Path())
     if hours is not None:
         table["scenario"]["duration_s"] = hours * 3600.0
     return Scenario.from_table(table, locate(reference))

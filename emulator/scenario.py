@@ -74,6 +74,7 @@ class Scenario(Section):
         problems: list[Problem] = []
         table = _with_elements(table, path, problems)
         table = _with_models(table, path, problems)
+        table = _with_own_protocol(table, path)
         try:
             scenario = cls.model_validate(table)
         except ValidationError as invalid:
@@ -184,6 +185,15 @@ def _with_models(table: dict[str, Any], path: Path, problems: list[Problem]) -> 
         named = isinstance(model, str) and model in known
         filled[name] = _frozen(from_catalogue(entry)) if named else entry
     return {**table, "terminals": filled}
+
+
+def _with_own_protocol(table: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return ``table`` with the whole path of a protocol of the user's own (FILE.py:Class)."""
+    routing = table.get("routing")
+    word = routing.get("protocol") if isinstance(routing, dict) else None
+    if not isinstance(routing, dict) or not isinstance(word, str):
+        return table
+    return {**table, "routing": {**routing, "protocol": scenario_checks.whole(word, path.parent)}}
 
 
 def _of_known_models(errors: list[Any], problems: list[Problem]) -> list[Any]:

@@ -3,11 +3,14 @@
 Works on plain values so that ``sections.py`` stays the description of the file's form.
 """
 
+import ast
 import difflib
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any
 
 from emulator.errors import Problem
@@ -103,9 +106,36 @@ def cross_checks(known: dict[str, Any], file: str) -> Iterator[Problem]:
     if "routing" in known:
         protocols = plugin_names("lasermesh.routing")
         word = known["routing"].protocol
-        yield from unknown([word], protocols, "routing.protocol", "routing protocol", file)
+        if own := own_class(word):
+            yield from _own_checks(word, *own, file)
+        else:
+            yield from unknown([word], protocols, "routing.protocol", "routing protocol", file)
         if word in _ON_GRIDS and "constellation" in known:
             yield from _grid_checks(word, constellations, known.get("isl", ()), file)
+
+
+def own_class(word: str) -> tuple[Path, str] | None:
+    """Return the file and the class that ``FILE.py:Class`` names, None where it is no such word."""
+    path, colon, name = word.rpartition(":")
+    return (Path(path), name) if colon and path.endswith(".py") else None
+
+
+def whole(word: str, folder: Path) -> str:
+    """Return ``word`` with the whole path of the file that it names relative to ``folder``."""
+    return os.path.abspath(folder / word) if own_class(word) else word
+
+
+def _own_checks(word: str, path: Path, name: str, file: str) -> Iterator[Problem]:
+    """Read the file, but do not run it: to look at a scenario runs nobody's code."""
+    try:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+    except (OSError, ValueError, SyntaxError) as error:
+        reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        remedy = "Name a Python file as FILE.py:Class, relative to the scenario's"
+        yield Problem(file, "routing.protocol", repr(word), reason, remedy)
+        return
+    classes = [each.name for each in body if isinstance(each, ast.ClassDef)]
+    yield from unknown([name], classes, "routing.protocol", "class", file, path.name)
 
 
 _ON_GRIDS = ("grid",)

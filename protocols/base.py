@@ -1,14 +1,20 @@
 """The two interfaces of this package, and how names in a scenario become protocols."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from emulator.clock import Clock
+from emulator.errors import CapabilityError
 from emulator.linkplan import LinkPlan
+from emulator.scenario_checks import own_class
 
 if TYPE_CHECKING:
     from emulator.kernel.node import NodeHandle
@@ -105,5 +111,24 @@ class Workload(Protocol):
 
 
 def load(group: str, name: str) -> Any:
-    """Return the class registered as ``name`` in an entry-point group. Raises KeyError."""
-    return entry_points(group=group)[name].load()
+    """Return the class registered as ``name`` in an entry-point group, or what FILE.py:Class is.
+
+    Raises KeyError, and CapabilityError where the file cannot be run.
+    """
+    own = own_class(name)
+    return _of_file(*own) if own else entry_points(group=group)[name].load()
+
+
+@cache
+def _of_file(path: Path, name: str) -> Any:
+    module = f"own_protocol_{path.stem}"
+    spec = spec_from_file_location(module, path)
+    assert spec and spec.loader
+    found = module_from_spec(spec)
+    sys.modules[module] = found  # where dataclasses look for the names in annotations
+    try:
+        spec.loader.exec_module(found)
+        return getattr(found, name)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise CapabilityError(f"cannot load the protocol {name} from {path}: {reason}") from error

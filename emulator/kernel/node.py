@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from emulator.errors import KernelError
 from emulator.kernel import build, messages, namespaces, segments
+from emulator.kernel.forked import Forked
 from emulator.kernel.messages import (
     dump_links,
     dump_routes,
@@ -148,6 +149,21 @@ class NodeHandle:
                     start_new_session=True,
                     env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},
                 )
+            finally:
+                set_timer_slack(ours)
+
+    def fork(self, work: Callable[["NodeHandle"], None], log: Path) -> Forked:
+        """Run ``work(handle)`` in the node in a process of its own, output appended to ``log``.
+
+        The handle it is given is this node's, with a netlink socket of its own.
+        """
+        log.parent.mkdir(parents=True, exist_ok=True)
+        ours = timer_slack()
+        with self.entered():
+            set_timer_slack(DEFAULT_SLACK_NS)
+            try:
+                mine = NodeHandle(self.node, self.namespace, self.state_dir)
+                return Forked(lambda: work(mine), log)
             finally:
                 set_timer_slack(ours)
 

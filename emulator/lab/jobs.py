@@ -58,7 +58,8 @@ def prepare(scenario: Scenario, routings: Sequence[str], repeat: int, folder: Pa
             table["routing"]["protocol"] = routing
             table["scenario"]["seed"] += number
             each = Scenario.from_table(table, Path(f"{scenario.scenario.name}.json"))
-            job = Job(routing, each.scenario.seed, folder / f"{routing}-{each.scenario.seed}")
+            name = Path(routing).name
+            job = Job(name, each.scenario.seed, folder / f"{name}-{each.scenario.seed}")
             jobs.append((job, each.to_json()))
     for job, text in jobs:
         job.folder.mkdir(parents=True)

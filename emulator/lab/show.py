@@ -24,7 +24,7 @@ def compare(
     """Compare, telling of each run as it ends; return the exit code: 1 if any run failed."""
     scenario = Scenario.load(reference)
     names = [name.strip() for name in routings.split(",") if name.strip()]
-    if len(set(names)) < len(names):
+    if len({Path(name).name for name in names}) < len(names):
         raise RunError(f"--routing {routings} names a protocol twice; --repeat runs it again")
     chosen = choose_kernel("auto", clock)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"

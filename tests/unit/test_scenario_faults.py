@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+import protocols
 from emulator.errors import Problem, ScenarioError
 from emulator.scenario import Scenario
 from emulator.scenario_checks import MAX_NODES, MAX_STEPS
 from tests.unit.toys import put
 
 FILE = Path("sky.toml")
+EXAMPLE = Path(protocols.__file__).parent / "examples" / "hop_count.py"
 
 
 def problems(table: Any, path: Path = FILE) -> tuple[Problem, ...]:
@@ -167,6 +169,10 @@ FAULTS = [
     fault("ground.station.1.name", "sanya", "used 2 times", "unique", key="node name"),
     fault("ground.station.2.name", "scs-01-f", "used 2 times", "unique", key="node name"),
     fault("routing.protocol", "frr-osfp", "no routing protocol", "Did you mean 'frr-ospf'"),
+    fault("routing.protocol", "/nowhere/own.py:Own", "No such file", "FILE.py:Class"),
+    fault(
+        "routing.protocol", f"{EXAMPLE}:HopCuont", "no class", "mean 'HopCount'", value="HopCuont"
+    ),
     fault("routing.dead_s", 1, "", "at least 2"),
     fault("routing.hello_s", 4, "greater than hello_s", "schema", key="routing"),
     fault(
