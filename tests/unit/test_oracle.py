@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emulator.linkplan import LinkPlan
+from emulator.linkplan import ALL_LOST_PPB, LinkPlan
 from emulator.scenario import Scenario
 from protocols.oracle import Oracle, steadied
 from protocols.static import NO_ROUTE, shortest_path_routes, unpack
@@ -96,3 +96,13 @@ def test_a_failure_that_nobody_planned_is_passed_round_at_once(plan: LinkPlan) -
     oracle.step(broken)
     assert not used_ports(plan, oracle.written)[port]
     assert (oracle.written != NO_ROUTE).sum() == 66 * 65
+
+
+def test_a_silent_failure_is_passed_round_at_once_as_static_does(plan: LinkPlan) -> None:
+    oracle, state = Played(plan), plan.at(0)
+    oracle.step(state)
+    port = int(np.flatnonzero(used_ports(plan, oracle.written))[0])
+    silent = state.copy()
+    silent["loss_ppb"][[port, state["peer"][port]]] = ALL_LOST_PPB
+    oracle.step(silent)
+    assert not used_ports(plan, oracle.written)[port]
