@@ -44,6 +44,9 @@ class Routing(Protocol):
     floods: bool
     """Whether nodes tell each other what they know: then links come up in stages at the start."""
 
+    hop_by_hop: bool = True
+    """Whether the main tables of nodes alone say where packets go: then they can be walked."""
+
     def __init__(self, plan: LinkPlan, nodes: Nodes) -> None: ...
 
     @staticmethod

@@ -25,6 +25,7 @@ class Srv6(Precomputed):
     """Swaps locators' routes and segment lists at each step."""
 
     footprint = Footprint(route_kb=1.5)
+    hop_by_hop = False
 
     def __init__(self, plan: LinkPlan, nodes: Nodes) -> None:
         super().__init__(plan, nodes)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from emulator.lab.measure import Measured, measure
+from protocols import base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ class Metrics:
     route_changes: int | None
     """Changes of all nodes' routes while the run played."""
     routes: Routes | None
-    """None where routes were not recorded."""
+    """None where routes were not recorded, or are not all that packets go by."""
 
     @property
     def loss(self) -> float | None:
@@ -99,7 +100,9 @@ def read(run_dir: Path) -> Metrics:
         ).fetchall()
         changes = database.execute("SELECT COUNT(*) FROM routes WHERE t_s >= 0").fetchone()[0]
         recorded = database.execute("SELECT COUNT(*) FROM routes").fetchone()[0]
-    replayed = measure(run_dir) if recorded else None
+    scheme = base.load("lasermesh.routing", summary["routing"]["protocol"])
+    walkable = recorded and getattr(scheme, "hop_by_hop", True)
+    replayed = measure(run_dir) if walkable else None
     answered = [rtt for *_, rtt in probes if rtt is not None]
     return Metrics(
         converged_s=summary["routing"]["converged_s"],

@@ -27,7 +27,9 @@ def finished(folder: Path, probes: list[dict[str, Any]], converged_s: float = 1.
     """A run's directory with these probes."""
     folder.mkdir(parents=True)
     record.write_tables(folder, [], probes)
-    (folder / "summary.json").write_text(json.dumps({"routing": {"converged_s": converged_s}}))
+    (folder / "summary.json").write_text(
+        json.dumps({"routing": {"protocol": "static", "converged_s": converged_s}})
+    )
     return folder
 
 

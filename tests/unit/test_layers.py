@@ -21,11 +21,11 @@ PURE = {
         *("scenario_checks", "frames", "ephemeris", "sky", "visibility", "budget", "causes"),
         *("limits", "lasers", "ground", "remaining", "weather", "pointing", "acquiring"),
         *("assigning", "panel", "modems", "energy", "outages", "fades", "contacts", "linkplan"),
-        "cgr",
+        *("cgr", "contactplan", "tvr", "planview", "catalogue_view"),
         *("events", "faults", "explain", "passes", "coldstart", "costout", "sizing"),
     )
 }
-LAB = ("convergence", "course", "fib", "reachability", "walking")
+LAB = ("convergence", "course", "fib", "pcap", "reachability", "walking")
 PURE |= {f"emulator.lab.{name}" for name in LAB}
 PHYSICS = ("acquisition", "fading", "gas", "modcods", "optics", "power", "radio", "rain", "sun")
 PURE |= {f"emulator.physics.{name}" for name in (*PHYSICS, "turbulence", "weather")}
