@@ -18,18 +18,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from emulator import scenario_checks
 from emulator.errors import Problem, ScenarioError
 from emulator.fields import Name, Section
-from emulator.sections import (
-    Constellation,
-    Event,
-    Failures,
-    Ground,
-    Isl,
-    Routing,
-    Run,
-    Storm,
-    Workload,
-)
+from emulator.sections import Constellation, Event, Failures, Ground, Isl, Routing, Run, Storm
 from emulator.terminals import Terminal, catalogue, from_catalogue
+from emulator.workloads import Workload
 from topologies import presets
 from topologies.elements import parse
 

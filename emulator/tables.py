@@ -9,8 +9,6 @@ from rich.table import Table
 from emulator.causes import TEXT, Cause
 
 PARTS = ("wait", "compute", "transmit", "propagate", "other")
-_WIDE_COLUMNS = ("start_utc",)
-"""Columns that only files show: an 80-column terminal has no room for them."""
 _MOST_NAMES = 4
 
 
@@ -26,13 +24,12 @@ def plain_table(*headings: str) -> Table:
 
 
 def table(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> Table:
-    """A table of plain dicts, without columns too wide for a terminal; None is a blank."""
+    """A table of plain dicts; None is a blank."""
     table = plain_table()
-    shown = [column for column in columns if column not in _WIDE_COLUMNS]
-    for column in shown:
+    for column in columns:
         table.add_column(column, no_wrap=True)
     for row in rows:
-        cells = (row[column] for column in shown)
+        cells = (row[column] for column in columns)
         table.add_row(*("" if each is None else str(each) for each in cells))
     return table
 

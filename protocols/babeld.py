@@ -9,17 +9,15 @@ are missing, whatever ``dead_s`` says, and whole tables are told every four inte
 BFD, and the cost of a port that is up cannot be changed (1.12.1), so there are no early costs.
 """
 
-import socket
 import subprocess
 from pathlib import Path
 from typing import TextIO
 
-from emulator.errors import DaemonError
 from emulator.network import Node
 from emulator.sections import Routing as RoutingSection
 from protocols.base import Footprint
 from protocols.bird_babel import WORST
-from protocols.daemons import Daemons
+from protocols.daemons import Daemons, converse
 
 BABELD = Path("/usr/sbin/babeld")
 
@@ -91,17 +89,7 @@ def ask(folder: Path, question: str) -> list[str]:
     ``question``: "dump". Raises DaemonError where babeld does not
     answer or refuses.
     """
-    path = folder / "babeld.sock"
-    try:
-        with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(5.0)
-            control.connect(str(path))
-            with control.makefile("rw", encoding="utf-8", errors="replace") as lines:
-                _answer(lines)  # the greeting
-                print(question, file=lines, flush=True)
-                return _answer(lines)
-    except (OSError, ValueError) as error:
-        raise DaemonError(f"babeld at {path} did not answer {question!r}: {error}") from None
+    return converse("babeld", folder / "babeld.sock", question, _answer)
 
 
 def _answer(lines: TextIO) -> list[str]:

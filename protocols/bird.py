@@ -5,7 +5,6 @@ is written into its configuration, which it is then told to read again: it compa
 touches only what differs.
 """
 
-import socket
 import subprocess
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -16,7 +15,7 @@ from emulator.linkplan import LinkPlan
 from emulator.network import Node, Port
 from emulator.sections import Routing as RoutingSection
 from protocols.base import Footprint, Nodes
-from protocols.daemons import Daemons
+from protocols.daemons import Daemons, converse
 
 BIRD = Path("/usr/sbin/bird")
 BFD_MULTIPLIER = 3
@@ -148,17 +147,7 @@ def ask(folder: Path, question: str) -> list[str]:
 
     Raises DaemonError where BIRD does not answer or does not know the command.
     """
-    path = folder / "bird.ctl"
-    try:
-        with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(5.0)
-            control.connect(str(path))
-            with control.makefile("rw", encoding="utf-8", errors="replace") as lines:
-                _answer(lines)  # the greeting
-                print(question, file=lines, flush=True)
-                return _answer(lines)
-    except (OSError, ValueError) as error:
-        raise DaemonError(f"bird at {path} did not answer {question!r}: {error}") from None
+    return converse("bird", folder / "bird.ctl", question, _answer)
 
 
 def _answer(lines: TextIO) -> list[str]:

@@ -4,12 +4,13 @@ Sized for thousands of nodes: daemons start side by side, and while routes are a
 asked at a time, so that a table is dumped about once and not at every look.
 """
 
+import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -45,6 +46,25 @@ def islands(network: Network, state: np.ndarray) -> list[set[str]]:
     for node in network.nodes:
         found[label[node.index]].add(node.ipv4)
     return [found[each] for each in label]
+
+
+def converse(
+    daemon: str, path: Path, question: str, answer: Callable[[TextIO], list[str]]
+) -> list[str]:
+    """Ask a daemon that greets and answers in lines over its UNIX socket; ``answer`` reads one.
+
+    Raises DaemonError where it does not answer, or refuses (ValueError of ``answer``).
+    """
+    try:
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(5.0)
+            control.connect(str(path))
+            with control.makefile("rw", encoding="utf-8", errors="replace") as lines:
+                answer(lines)  # the greeting
+                print(question, file=lines, flush=True)
+                return answer(lines)
+    except (OSError, ValueError) as error:
+        raise DaemonError(f"{daemon} at {path} did not answer {question!r}: {error}") from None
 
 
 class Daemons:

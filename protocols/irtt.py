@@ -15,7 +15,7 @@ from typing import Any
 
 from emulator.clock import Clock
 from emulator.linkplan import LinkPlan
-from emulator.sections import IrttWorkload
+from emulator.workloads import IrttWorkload
 from protocols.base import Nodes, Record
 
 _PORT = 2112

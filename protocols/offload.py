@@ -23,8 +23,8 @@ import numpy as np
 from emulator.clock import Clock
 from emulator.faults import Faults
 from emulator.linkplan import LinkPlan
-from emulator.sections import OffloadWorkload
 from emulator.units import NS_PER_S
+from emulator.workloads import OffloadWorkload
 from protocols.base import Nodes, Record
 from protocols.objects import PORT, Content, Received, Receiver, send_object
 from protocols.static import next_hops, walk

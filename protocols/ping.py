@@ -18,8 +18,8 @@ from emulator.faults import Faults
 from emulator.lab.course import Course
 from emulator.lab.fib import Tables
 from emulator.linkplan import LinkPlan
-from emulator.sections import PingWorkload
 from emulator.units import C_KM_S
+from emulator.workloads import PingWorkload
 from protocols.base import Nodes, Record
 from protocols.static import next_hops
 

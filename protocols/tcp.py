@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from emulator.clock import Clock
 from emulator.faults import Faults
 from emulator.linkplan import LinkPlan
-from emulator.sections import TcpWorkload
+from emulator.workloads import TcpWorkload
 from protocols.base import Nodes, Record
 from protocols.objects import BLOCK_BYTES, TCP_INFO, paced, readable, wake_bytes
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from emulator.lab.course import Course
-from emulator.lab.walking import ALL_PPB
+from emulator.linkplan import ALL_LOST_PPB
 
 QUIET_S = 8.0
 """Routes that have not moved for so long stand: BIRD and babeld pause for up to some seconds."""
@@ -116,7 +116,7 @@ def _links(course: Course, step: int) -> tuple[set[tuple[int, int]], set[tuple[i
     A fault may leave a port its carrier and lose all that comes; fades of the plan are no cuts.
     """
     plan, state = course.plan.at(step), course.state(step)
-    deaf = (state["loss_ppb"] >= ALL_PPB) & (plan["loss_ppb"] < ALL_PPB)
+    deaf = (state["loss_ppb"] >= ALL_LOST_PPB) & (plan["loss_ppb"] < ALL_LOST_PPB)
     return _joined(plan["peer"]), _joined(np.where(deaf, -1, state["peer"]))
 
 

@@ -11,10 +11,9 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
+from emulator.linkplan import ALL_LOST_PPB
 from emulator.network import Network
 
-ALL_PPB = 10**9
-"""The loss of a channel that lets nothing through."""
 _TRANSIT_PENALTY = 1e12
 """Added to every link of a station, in nanoseconds or hops: more than any path has."""
 
@@ -61,7 +60,7 @@ class Light:
         shape = network.size, int(cell[1].max(initial=0)) + 1
         lit, peer = state["peer"] >= 0, np.maximum(state["peer"], 0)
         heard = lit & (state["peer"][peer] == np.arange(ports))
-        heard &= state["loss_ppb"][peer] < ALL_PPB
+        heard &= state["loss_ppb"][peer] < ALL_LOST_PPB
         used, to = np.zeros(shape, dtype=bool), np.full(shape, -1)
         used[cell] = lit | silent
         to[cell] = np.where(heard, network.port_node[peer], -1)

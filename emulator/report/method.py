@@ -16,7 +16,7 @@ from emulator.report.page import (
     table,
 )
 from emulator.report.record import RunRecord
-from emulator.sections import OffloadWorkload
+from emulator.workloads import OffloadWorkload
 
 _KERNELS = {
     "host": "the Linux kernel of the host",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from emulator.errors import RunError
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
-from emulator.sections import OffloadWorkload
+from emulator.workloads import OffloadWorkload
 
 Span = tuple[float, float]
 

@@ -12,7 +12,7 @@ from emulator.lab.course import Course
 from emulator.linkplan import ALL_LOST_PPB, LinkPlan, both_ways, carrying
 from emulator.planview import moment
 from emulator.scenario import Scenario
-from emulator.sections import PingWorkload
+from emulator.workloads import PingWorkload
 from protocols.daemons import islands
 from protocols.ping import Expectation, Ping
 from protocols.static import NO_ROUTE, next_hops, shortest_path_routes, walk

@@ -21,7 +21,7 @@ PURE = {
         *("scenario_checks", "frames", "ephemeris", "sky", "visibility", "budget", "causes"),
         *("limits", "lasers", "ground", "remaining", "weather", "pointing", "acquiring"),
         *("assigning", "panel", "modems", "energy", "outages", "fades", "contacts", "linkplan"),
-        *("cgr", "contactplan", "tvr", "planview", "catalogue_view"),
+        *("cgr", "contactplan", "tvr", "planview", "catalogue_view", "workloads", "understanding"),
         *("events", "faults", "explain", "passes", "coldstart", "costout", "sizing"),
     )
 }

@@ -10,8 +10,8 @@ from scapy.packet import Raw
 from emulator.lab.fib import Tables
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
-from emulator.sections import PingWorkload
 from emulator.units import C_KM_S
+from emulator.workloads import PingWorkload
 from protocols.ping import (
     WIRE_BYTES,
     Expectation,
