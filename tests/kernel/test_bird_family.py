@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from emulator.errors import DaemonError
 from emulator.kernel import namespaces
 from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
@@ -215,5 +216,5 @@ def test_babeld_answers_over_its_socket(build: Build) -> None:
         assert babeld.neighbours(folder) == {
             port.name: address for port, address in zip(node.ports, facing, strict=True)
         }
-        with pytest.raises(babeld.DaemonError, match="did not answer 'nonsense': bad"):
+        with pytest.raises(DaemonError, match="did not answer 'nonsense': bad"):
             babeld.ask(folder, "nonsense")
