@@ -5,6 +5,9 @@ from typing import Protocol
 
 _BEGIN_EVERY_S = 10.0
 """Virtual seconds: booting and importing take milliseconds."""
+_AHEAD_S = 900.0
+"""How much earlier it is while a run is prepared: more than daemons take to come up and agree, less
+than the 1200 s for which IS-IS believes in what it has heard (ISO 10589, MaxAge)."""
 
 
 class Clock(Protocol):
@@ -22,8 +25,11 @@ class Clock(Protocol):
         """Let ``moment`` be ``utc_s`` (POSIX time) for everyone, where the time of day is ours."""
         ...
 
-    def begin(self) -> None:
-        """Return when a run may begin: where time is virtual, always at the same moment."""
+    def begin(self, utc_s: float) -> None:
+        """Return when a run may begin: where time is virtual, always at the same moment.
+
+        ``utc_s`` (POSIX time) is what it will be when the sky starts to move.
+        """
         ...
 
 
@@ -43,7 +49,7 @@ class RealClock:
     def call(self, moment: float, utc_s: float) -> None:
         """Do nothing: the machine's time of day is not ours to set."""
 
-    def begin(self) -> None:
+    def begin(self, utc_s: float) -> None:
         """Do nothing: the machine's time never repeats."""
 
 
@@ -54,13 +60,17 @@ class VirtualClock(RealClock):
         """Set CLOCK_REALTIME."""
         time.clock_settime(time.CLOCK_REALTIME, utc_s - (moment - time.monotonic()))
 
-    def begin(self) -> None:
-        """Sleep until a round moment.
+    def begin(self, utc_s: float) -> None:
+        """Sleep until a round moment, then set CLOCK_REALTIME to some time before ``utc_s``.
 
         What came before took as long as files were looked for: a module whose byte code is not
         cached takes a microsecond more, and a run that began that much later would go otherwise.
+
+        From here on the time of day goes forward only: isisd counts the seconds from one version
+        of its LSP to the next by it, and would keep still for as long as it had been set back.
         """
         self.wait_until((time.monotonic() // _BEGIN_EVERY_S + 1) * _BEGIN_EVERY_S)
+        time.clock_settime(time.CLOCK_REALTIME, utc_s - _AHEAD_S)
 
 
 class ManualClock:
@@ -80,5 +90,5 @@ class ManualClock:
     def call(self, moment: float, utc_s: float) -> None:
         """Do nothing: nobody asks for the time of day."""
 
-    def begin(self) -> None:
+    def begin(self, utc_s: float) -> None:
         """Do nothing: it begins at 0."""

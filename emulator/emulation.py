@@ -86,7 +86,7 @@ class Emulation:
         if soft < hard:  # a socket a node, and one more for each workload
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self._load()
-        self.clock.begin()
+        self.clock.begin(self.scenario.scenario.start.timestamp())
         with ExitStack() as undo:
             self._claim(undo)
             self._build(undo)

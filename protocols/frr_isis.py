@@ -4,7 +4,8 @@ A node's system identifier is its IPv4 address, digits in fours. FRR's default i
 two versions of a router's own LSP is 30 s, and what is once put off is not brought forward. isisd
 reads its configuration line by line, and ``is-type`` has it write a new version at once: unless
 ``lsp-gen-interval`` stands before that line, every cold start takes half a minute. One second is
-the least that isisd accepts, so this is also how often one router can tell of its links.
+the least that isisd accepts, so this is also how often one router can tell of its links. The
+seconds are counted by the time of day, which therefore is never set back while a run is up.
 """
 
 from emulator.network import Node, Port

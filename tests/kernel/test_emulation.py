@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,13 +17,17 @@ from emulator.errors import CapabilityError, RunError
 from emulator.kernel import namespaces, ownership
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
+from emulator.sections import Event
 from protocols.frr import CRASH_DIR, FRR_RUN
+from protocols.frr_isis import FrrIsis
 from protocols.frr_ospf import FrrOspf
 from protocols.static import NO_ROUTE, Static
-from tests.kernel.toys import Build, walker
+from tests.kernel.toys import VIRTUAL, Build, walker
 from topologies import presets
 
 UP_S = 60.0
+LOOKED_S = 1e-3
+"""What reading tables and clocks may take, in virtual time."""
 
 
 def test_the_python_api() -> None:
@@ -36,6 +41,25 @@ def test_the_python_api() -> None:
             )
         assert "10.0.0.1/32" in shown.stdout and "isl3" in shown.stdout
     assert seen == ["building", "built", "lit", "routing started", "converged"]
+
+
+@pytest.mark.skipif(not VIRTUAL, reason="the machine's time of day is not ours to set")
+@pytest.mark.skipif(bool(FrrIsis.missing()), reason=FrrIsis.missing() or "it is here")
+def test_the_time_of_day_is_the_skys_and_is_never_set_back_under_a_daemon() -> None:
+    """isisd counts the seconds between versions of its LSP by the time of day."""
+    toy = walker(total=6, duration_s=3.0, step_s=0.5)
+    cut = Event(at_s=1.0, action="link down", target=("toy-01-01", "toy-01-02"))
+    routing = toy.routing.model_copy(update={"protocol": "frr-isis"})
+    toy = toy.model_copy(update={"routing": routing, "event": (cut,)})
+    ahead_s: list[float] = []
+    with Emulation(toy, notify=lambda _: ahead_s.append(time.time() - time.monotonic())) as sky:
+        first, second = sky.plan.network.nodes[:2]
+        before = sky[first.name].next_port(second.ipv4)
+        sky.play()
+        lasted_s = time.time() - toy.scenario.start.timestamp()
+        assert lasted_s == pytest.approx(toy.scenario.duration_s, abs=LOOKED_S)
+        assert (np.diff(ahead_s) > -LOOKED_S).all()
+        assert sky[first.name].next_port(second.ipv4) not in (before, None)
 
 
 @pytest.mark.real_time
