@@ -4,9 +4,12 @@ Babel's next hops for IPv4 are the addresses of the ports, which borrow the loop
 finds no subnet that holds them and marks them "onlink", so nothing else is needed. (Next hops of
 IPv6 for them, RFC 9229, came after BIRD 2.0.12, and so did BFD with Babel.)
 
-``dead_s`` becomes Babel's k out of 16: a link is lost when as many hellos as fit into ``dead_s``
-are missing among the last 16, half an interval after the last of them was due. It is good again
-when they have left the 16, unless the port had lost its carrier, which makes a new start.
+BIRD remembers the last 16 hellos of a neighbour (RFC 8966, appendix A.2.1, with j = 16 where the
+RFC has 3), also over a loss of carrier, and a link that must have L of them is good again L hellos
+after it came back. So it must have one only, and hellos are sent so often that the last of 16 is
+missed after ``dead_s``; a neighbour without any is forgotten, and welcome as a new one. Where
+neither side hears the other it ends sooner, after 10.5 hellos, when "I heard you" has run out.
+``hello_s`` is the most that lies between hellos, and a quarter of what lies between updates.
 """
 
 from collections.abc import Collection
@@ -22,11 +25,13 @@ WORST = 0xFFFE
 RAISED = 20_000
 """A cost that loses against any other way and may occur twice in one."""
 _HISTORY = 16
+_UPDATE_HELLOS = 4
+"""BIRD's default, and RFC 8966's (appendix B)."""
 
 
-def limit(routing: RoutingSection) -> int:
-    """Return how many of the last 16 hellos a link needs."""
-    return max(1, _HISTORY + 1 - routing.dead_s // routing.hello_s)
+def hello_ms(routing: RoutingSection) -> int:
+    """Return the interval of hellos of which 16 in a row are missed in ``dead_s``."""
+    return min(routing.hello_s * 1000, routing.dead_s * 1000 // _HISTORY)
 
 
 def babel_conf(
@@ -44,8 +49,9 @@ def babel_conf(
             f"  interface {pattern} {{",
             "    type wired;",
             f"    rxcost {RAISED if high else min(routing.cost(kind), WORST)};",
-            f"    hello interval {routing.hello_s} s;",
-            f"    limit {limit(routing)};",
+            f"    hello interval {hello_ms(routing)} ms;",
+            f"    update interval {_UPDATE_HELLOS * routing.hello_s} s;",
+            "    limit 1;",
             "  };",
         ]
     return "\n".join([*lines, "}"]) + "\n"

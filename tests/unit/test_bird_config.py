@@ -13,7 +13,7 @@ from emulator.scenario import Scenario
 from emulator.sections import Routing
 from protocols.as_numbers import FIRST_AS
 from protocols.bird import BIRD, Bird, _answer, command
-from protocols.bird_babel import babel_conf, limit
+from protocols.bird_babel import babel_conf, hello_ms
 from protocols.bird_bgp import BirdBgp, bgp_conf
 from protocols.bird_ospf import ospf_conf
 
@@ -80,15 +80,12 @@ def test_command_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hello_s", "dead_s", "needed"), [(1, 4, 13), (1, 2, 15), (10, 12, 16), (1, 60, 1)]
+    ("hello_s", "dead_s", "between_ms"), [(1, 4, 250), (1, 2, 125), (10, 12, 750), (1, 60, 1000)]
 )
-def test_babel_loses_a_link_when_the_hellos_of_dead_s_are_missing(
-    hello_s: int, dead_s: int, needed: int
-) -> None:
+def test_babel_misses_sixteen_hellos_in_dead_s(hello_s: int, dead_s: int, between_ms: int) -> None:
     routing = PLAIN.model_copy(update={"hello_s": hello_s, "dead_s": dead_s})
-    assert limit(routing) == needed
-    lost = 16 - needed + 1
-    assert lost == min(dead_s // hello_s, 16)
+    assert hello_ms(routing) == between_ms
+    assert between_ms * 16 <= dead_s * 1000
 
 
 def test_answers_are_read_to_their_last_line() -> None:
