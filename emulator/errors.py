@@ -9,6 +9,8 @@ LasermeshError
 └── RunError           a run that could not be found, finished or cleaned
 """
 
+import difflib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -63,3 +65,22 @@ class DaemonError(LasermeshError):
 
 class RunError(LasermeshError):
     """A run was not found, is in the wrong state, or did not end as it should."""
+
+
+def unknown(
+    words: Iterable[str],
+    known: Iterable[str],
+    key: str,
+    what: str,
+    file: str,
+    of: str = "this scenario",
+) -> Iterator[Problem]:
+    """Yield a problem for each of ``words`` that is not known, with what is close to it."""
+    known = list(known)
+    for word in words:
+        if word in known:
+            continue
+        close = difflib.get_close_matches(word, known, n=1)
+        listed = ", ".join(known[:8]) + (" …" if len(known) > 8 else "")
+        remedy = f"Did you mean {close[0]!r}" if close else f"Known: {listed or 'none'}"
+        yield Problem(file, key, repr(word), f"is no {what} of {of}", remedy)

@@ -12,19 +12,12 @@ from typing import Literal
 
 import numpy as np
 
-from emulator.ephemeris import Ephemeris
-from emulator.frames import geodetic_to_itrs_km, geodetic_up, rotate_z
 from emulator.lasers import pair_key
 from emulator.linkplan import LinkPlan
+from emulator.regions import MICROSECOND, Region, spans_inside
 from emulator.sections import Event, Storm
-from emulator.units import EARTH_MEAN_RADIUS_KM
 
 _HOUR_S = 3600.0
-_LOOK_S = 10.0
-"""Between two looks at where satellites are; edges, linear between them, are right to 0.1 s."""
-_CHUNK_ELEMENTS = 400_000
-_MICROSECOND = 6
-"""Decimals of a second: no libm's last bit shall decide."""
 
 Target = tuple[str, ...]
 
@@ -65,7 +58,7 @@ def expanded(plan: LinkPlan) -> tuple[Fault, ...]:
         if change == "up":
             known[:] = [part for each in known for part in _ended(each, event)]
         else:
-            until_s = round(event.at_s + (event.for_s or math.inf), _MICROSECOND)
+            until_s = round(event.at_s + (event.for_s or math.inf), MICROSECOND)
             what = event.direction, silent(event.silent)
             known.append(Fault(event.at_s, until_s, kind, event.target, *what))
     return tuple(sorted(each for faults in found.values() for each in faults))
@@ -129,7 +122,7 @@ def _renewals(plan: LinkPlan, per_hour: float, *who: str) -> Iterator[tuple[floa
         lasts_s = math.inf if rule.repair_s is None else rule.repair_s
         if rule.repair == "exponential":
             lasts_s *= -math.log1p(-chance(run.seed, *who, number + 1)) or 1e-6
-        yield round(now_s, _MICROSECOND), round(now_s + lasts_s, _MICROSECOND)
+        yield round(now_s, MICROSECOND), round(now_s + lasts_s, MICROSECOND)
         number, now_s = number + 2, now_s + lasts_s
 
 
@@ -138,7 +131,8 @@ def _struck(storm: Storm, plan: LinkPlan) -> Iterator[Fault]:
     run = plan.scenario.scenario
     end_s = min(storm.at_s + storm.duration_s, run.duration_s)
     who = "storm", storm.at_s, storm.latitude_deg, storm.centre_deg, storm.radius_km
-    inside = spans_inside(storm, plan.ephemeris, storm.at_s, end_s)
+    region = Region(storm.latitude_deg, None, storm.centre_deg, storm.radius_km)
+    inside = spans_inside(region, plan.ephemeris, storm.at_s, end_s)
     for index, spans in enumerate(inside):
         node = plan.network.nodes[index]
         kind, targets = "satellite", [(node.name,)]
@@ -157,53 +151,5 @@ def _lengthened(spans: Iterable[tuple[float, float]], by_s: float) -> list[tuple
     for start_s, end_s in spans:
         joins = bool(found) and start_s <= found[-1][1]
         begin_s = found.pop()[0] if joins else start_s
-        found.append((begin_s, round(end_s + by_s, _MICROSECOND)))
+        found.append((begin_s, round(end_s + by_s, MICROSECOND)))
     return found
-
-
-def spans_inside(
-    storm: Storm, ephemeris: Ephemeris, start_s: float, end_s: float
-) -> list[list[tuple[float, float]]]:
-    """Return when each satellite is over a storm's region from ``start_s`` to ``end_s``.
-
-    Visits shorter than the ten seconds between two looks may be missed.
-    """
-    t_s = np.append(np.arange(start_s, end_s, _LOOK_S), end_s)
-    chunk = max(1, _CHUNK_ELEMENTS // max(1, ephemeris.satellites))
-    depth = np.concatenate(
-        [_depth(storm, ephemeris, t_s[i : i + chunk]) for i in range(0, len(t_s), chunk)], axis=1
-    )
-    inside = depth >= 0
-    padded = np.pad(inside, ((0, 0), (1, 1)))
-    found: list[list[tuple[float, float]]] = [[] for _ in range(len(inside))]
-    entries = np.argwhere(padded[:, 1:] & ~padded[:, :-1])
-    exits = np.argwhere(padded[:, :-1] & ~padded[:, 1:]) - (0, 1)
-    for (node, first), (_, last) in zip(entries.tolist(), exits.tolist(), strict=True):
-        begin_s = _crossing_s(t_s, depth[node], first - 1) if first else start_s
-        over_s = _crossing_s(t_s, depth[node], last) if last + 1 < len(t_s) else end_s
-        if begin_s < over_s:
-            found[node].append((round(begin_s, _MICROSECOND), round(over_s, _MICROSECOND)))
-    return found
-
-
-def _crossing_s(t_s: np.ndarray, depth: np.ndarray, index: int) -> float:
-    """When ``depth`` changes its sign after the time of this index."""
-    share = depth[index] / (depth[index] - depth[index + 1])
-    return float(t_s[index] + share * (t_s[index + 1] - t_s[index]))
-
-
-def _depth(storm: Storm, ephemeris: Ephemeris, t_s: np.ndarray) -> np.ndarray:
-    """How far inside a storm's region each satellite is, negative outside: ``(nodes, times)``.
-
-    In degrees of latitude, or in kilometres on a sphere of the Earth's mean radius.
-    """
-    itrs_km = rotate_z(ephemeris.satellites_km(t_s), -ephemeris.gmst_rad(t_s))
-    up = geodetic_up(itrs_km)
-    if storm.latitude_deg:
-        latitude_deg = np.degrees(np.arcsin(up[..., 2]))
-        south, north = storm.latitude_deg
-        return np.minimum(latitude_deg - south, north - latitude_deg)
-    latitude_deg, longitude_deg = (np.array([angle]) for angle in storm.centre_deg or (0.0, 0.0))
-    [centre] = geodetic_to_itrs_km(latitude_deg, longitude_deg, np.zeros(1))[1]
-    away_km = EARTH_MEAN_RADIUS_KM * np.arccos(np.clip((up * centre).sum(-1), -1, 1))
-    return (storm.radius_km or 0.0) - away_km

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from emulator.captures import captures
 from emulator.causes import Cause
 from emulator.energy import LOADS, powered, sample_steps
 from emulator.errors import RunError
@@ -258,7 +259,7 @@ def summarise(run_dir: Path, recorder: Recorder, plan: LinkPlan, kernel: str) ->
         },
         "control": _control(run_dir, plan),
         "rtt": _rtt(run_dir),
-        "offload": _offload(scenario, recorder),
+        "offload": _offload(plan, recorder),
         **_traffic(run_dir),
         "light_lost": [
             {
@@ -343,26 +344,22 @@ def _rtt(run_dir: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _offload(scenario: Scenario, recorder: Recorder) -> list[dict[str, Any]]:
-    answered = {(e["source"], e["strategy"]): e for e in recorder.named("answered")}
+def _offload(plan: LinkPlan, recorder: Recorder) -> list[dict[str, Any]]:
+    """A row for each image and strategy, answered or not."""
+    keys = ("source", "captured_s", "strategy")
+    answered = {tuple(e[key] for key in keys): e for e in recorder.named("answered")}
     rows = []
-    for spec in scenario.workload:
+    for spec in plan.scenario.workload:
         if spec.kind != "offload":
             continue
-        for strategy in spec.strategies:
-            got = answered.get((spec.source, strategy), {})
-            rows.append(
-                {
-                    "strategy": strategy,
-                    "source": spec.source,
-                    "object_bytes": spec.object_bytes,
-                    "latency_s": got.get("latency_s"),
-                    "parts_s": got.get("parts_s"),
-                    "verified": got.get("verified", False),
-                    "path": got.get("path", []),
-                    "delivered_to": got.get("delivered_to"),
-                }
-            )
+        for image in captures(spec, plan):
+            for strategy in spec.strategies:
+                job = (plan.network.nodes[image.source].name, image.at_s, strategy)
+                got = answered.get(job, {})
+                row = dict(zip(keys, job, strict=True))
+                row |= {key: got.get(key) for key in ("latency_s", "parts_s", "delivered_to")}
+                row |= {"verified": got.get("verified", False), "path": got.get("path", [])}
+                rows.append(row | {"object_bytes": spec.object_bytes})
     return rows
 
 

@@ -4,7 +4,6 @@ Works on plain values so that ``sections.py`` stays the description of the file'
 """
 
 import ast
-import difflib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from emulator import understanding
-from emulator.errors import Problem
+from emulator.errors import Problem, unknown
+from emulator.workload_checks import workload_checks
 
 MAX_STEPS = 1_000_000
 MAX_NODES = 65_000
@@ -103,7 +103,7 @@ def cross_checks(known: dict[str, Any], file: str) -> Iterator[Problem]:
         )
         yield from understanding.climate_checks(constellations, stations, known["terminals"], file)
     if complete:
-        yield from _workload_checks(known, satellites, nodes, file)
+        yield from workload_checks(known, satellites, nodes, file)
         yield from _event_checks(known, satellites, nodes, file)
     if "routing" in known:
         protocols = plugin_names("lasermesh.routing")
@@ -182,25 +182,6 @@ def _duplicates(names: list[str], what: str, file: str) -> Iterator[Problem]:
             yield Problem(file, what, repr(name), f"is used {count} times", "Make names unique")
 
 
-def unknown(
-    words: Iterable[str],
-    known: Iterable[str],
-    key: str,
-    what: str,
-    file: str,
-    of: str = "this scenario",
-) -> Iterator[Problem]:
-    """Yield a problem for each of ``words`` that is not known, with what is close to it."""
-    known = list(known)
-    for word in words:
-        if word in known:
-            continue
-        close = difflib.get_close_matches(word, known, n=1)
-        listed = ", ".join(known[:8]) + (" …" if len(known) > 8 else "")
-        remedy = f"Did you mean {close[0]!r}" if close else f"Known: {listed or 'none'}"
-        yield Problem(file, key, repr(word), f"is no {what} of {of}", remedy)
-
-
 def _terminal_checks(
     constellations: Any, stations: Any, terminals: Any, file: str
 ) -> Iterator[Problem]:
@@ -268,36 +249,6 @@ def _pair_checks(isl: Any, key: str, satellites: Any, file: str) -> Iterator[Pro
         if pair[0] == pair[1]:
             remedy = "Name two different satellites"
             yield Problem(file, f"{key}.pairs", repr(pair), "links a satellite to itself", remedy)
-
-
-def _flow_checks(known: Any, work: Any, key: str, nodes: Any, file: str) -> Iterator[Problem]:
-    named = [name for pair in work.pairs for name in pair]
-    yield from unknown(named, nodes, f"{key}.pairs", "node", file)
-    for a, b in work.pairs:
-        if a == b:
-            yield Problem(file, f"{key}.pairs", repr(a), "sends to itself", "Name two nodes")
-    if "scenario" in known and work.start_s >= known["scenario"].duration_s:
-        remedy = "Start earlier or lengthen duration_s"
-        yield Problem(file, f"{key}.start_s", str(work.start_s), "is after the end", remedy)
-
-
-def _workload_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iterator[Problem]:
-    for index, work in enumerate(known.get("workload", ())):
-        key = f"workload[{index}]"
-        if work.kind == "ping":
-            named = [name for pair in work.pairs for name in pair]
-            yield from unknown(named, nodes, f"{key}.pairs", "node", file)
-            continue
-        if work.kind in ("tcp", "irtt"):
-            yield from _flow_checks(known, work, key, nodes, file)
-            continue
-        yield from unknown([work.source], satellites, f"{key}.source", "satellite", file)
-        if not known["ground"].station:
-            remedy = "Add a [[ground.station]]"
-            yield Problem(file, key, "", "has no ground to bring an answer to", remedy)
-        if "scenario" in known and work.capture_s >= known["scenario"].duration_s:
-            remedy = "Capture earlier or lengthen duration_s"
-            yield Problem(file, f"{key}.capture_s", str(work.capture_s), "is after the end", remedy)
 
 
 def _event_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from emulator.computers import Computer
 from emulator.fields import Degrees, Moment, Name, NotNegative, Positive, Section, Share, SomeShare
 from emulator.terminals import Climate, Fit
 from topologies.walker import RAAN_SPAN_DEG, Walker, parse_notation
@@ -106,6 +107,10 @@ class Constellation(Section):
     gsl: Fit | None = None
     platform: Platform | None = None
     """Power of each satellite. Default: always enough."""
+    computer: Computer | None = None
+    """What each satellite computes with. Default: none."""
+    storage_gb: Positive | None = None
+    """What each satellite can keep of images and answers, before scaling. Default: all."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "Constellation":
@@ -175,6 +180,8 @@ class Station(Section):
     min_elevation_deg: Annotated[float, Field(ge=0, lt=90)] = 10.0
     antennas: Fit
     climate: Climate = Climate()
+    computer: Computer | None = None
+    """What computes there. Default: nothing."""
 
     @model_validator(mode="after")
     def _somewhere(self) -> "Station":

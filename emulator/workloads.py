@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from emulator.fields import NotNegative, Positive, Section
+from emulator.fields import NotNegative, Positive, Section, SomeShare
 
 
 class PingWorkload(Section):
@@ -16,29 +16,128 @@ class PingWorkload(Section):
     interval_s: Annotated[float, Field(ge=0.01, le=3600)] = 1.0
 
 
+class Area(Section):
+    """``over`` of an offload: a circle on the ground, or a box of latitude and longitude."""
+
+    name: str = ""
+    centre_deg: tuple[float, float] | None = None
+    """Latitude and longitude of a circle's centre."""
+    radius_km: Annotated[float, Field(ge=10, le=20_000)] | None = None
+    """On the ground."""
+    latitude_deg: tuple[float, float] | None = None
+    """From the southern to the northern edge of a box."""
+    longitude_deg: tuple[float, float] | None = None
+    """From its western to its eastern edge; across the dateline the east is the smaller number.
+    Default: all around."""
+
+    @model_validator(mode="after")
+    def _one_region(self) -> "Area":
+        circle = self.centre_deg is not None and self.radius_km is not None
+        box = self.latitude_deg is not None
+        stray = (self.centre_deg or self.radius_km) if box else self.longitude_deg
+        if circle == box or stray:
+            raise ValueError("needs latitude_deg, or centre_deg and radius_km, and not both")
+        south, north = self.latitude_deg or (-90.0, 90.0)
+        if not -90 <= south < north <= 90:
+            raise ValueError("latitude_deg goes from south to north within -90..90")
+        latitude_deg, longitude_deg = self.centre_deg or (0.0, 0.0)
+        edges = (*(self.longitude_deg or ()), longitude_deg)
+        if abs(latitude_deg) > 90 or not all(-180 <= each <= 360 for each in edges):
+            raise ValueError("is not on the globe: latitudes -90..90, longitudes -180..360")
+        return self
+
+
+Strategy = Literal["raw", "onboard", "laser"]
+
+_CAPTURE_S, _CADENCE_S = 10.0, 60.0
+
+
 class OffloadWorkload(Section):
-    """``[[workload]] kind = "offload"``: one image, its answer on the ground by each strategy."""
+    """``[[workload]] kind = "offload"``: images, and their answers on the ground by each strategy.
+
+    When images are complete is said in one of three ways: ``capture_s``, ``every_s`` or ``over``.
+    """
 
     kind: Literal["offload"]
-    source: str
-    """The satellite that takes the image."""
-    capture_s: NotNegative = 10.0
-    """When the image is complete, seconds after the start."""
+    source: str = ""
+    """The satellite that takes the images."""
+    sources: tuple[str, ...] = ()
+    """Or several: satellites and whole constellations."""
+    capture_s: NotNegative | None = None
+    """One image of each, complete so many seconds after the start. Default: 10."""
+    every_s: Positive | None = None
+    """Or one again and again, from ``first_s`` on."""
+    first_s: NotNegative | None = None
+    """With ``every_s``: when the first image is complete. Default: 0."""
+    stagger: bool = False
+    """With ``every_s``: the sources share the time between two images evenly, in their order."""
+    over: tuple[Area, ...] = ()
+    """Or as long as the point below a satellite is inside one of these areas."""
+    cadence_s: Positive | None = None
+    """With ``over``: from one image to the next, the first on entering. Default: 60."""
     object_bytes: Annotated[int, Field(gt=0, le=10**15)]
-    """Size of the raw image before scaling."""
-    result_bytes: Annotated[int, Field(gt=0, le=10**15)]
-    """Size of the answer before scaling."""
-    operations: Annotated[float, Field(gt=0)]
-    """Operations that turn the image into the answer."""
-    strategies: Annotated[tuple[Literal["raw", "onboard", "laser"], ...], Field(min_length=1)] = (
-        "raw",
-        "onboard",
-        "laser",
-    )
-    onboard_tops: Positive
-    onboard_utilisation: Annotated[float, Field(gt=0, le=1)]
-    ground_tops: Positive
-    ground_utilisation: Annotated[float, Field(gt=0, le=1)]
+    """Size of a raw image before scaling."""
+    result_bytes: Annotated[int, Field(gt=0, le=10**15)] | None = None
+    """Size of an answer before scaling."""
+    result_ratio: SomeShare | None = None
+    """Or its share of the image."""
+    operations: Positive | None = None
+    """Operations that turn an image into its answer."""
+    operations_per_byte: Positive | None = None
+    """Or so many for each byte of the image."""
+    memory_gb: NotNegative = 0.0
+    """What the model takes of a computer's memory."""
+    strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)] = ("raw", "onboard", "laser")
+    """Each image is answered by each of them, side by side."""
+    deadline_s: Positive | None = None
+    """An answer that takes longer is late; it is delivered nevertheless."""
+    expires_s: Positive | None = None
+    """What is not answered so long after it was taken is dropped where it is. Default: never."""
+    priority: Annotated[int, Field(ge=0, le=9)] = 0
+    """Higher goes first."""
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> "OffloadWorkload":
+        def one(*keys: str, needed: bool = True) -> None:
+            given = [key for key in keys if getattr(self, key) not in (None, (), "")]
+            if len(given) > 1 or (needed and not given):
+                raise ValueError(f"needs one of {' and '.join(keys)}")
+
+        one("source", "sources")
+        one("result_bytes", "result_ratio")
+        one("operations", "operations_per_byte")
+        one("capture_s", "every_s", "over", needed=False)
+        for key, other in (("first_s", "every_s"), ("stagger", "every_s"), ("cadence_s", "over")):
+            if getattr(self, key) and not getattr(self, other):
+                raise ValueError(f"{key} belongs to {other}")
+        return self
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The satellites and constellations that take images."""
+        return self.sources or (self.source,)
+
+    @property
+    def answer_bytes(self) -> int:
+        """Size of an answer before scaling."""
+        return self.result_bytes or max(1, round(self.object_bytes * (self.result_ratio or 0.0)))
+
+    @property
+    def work(self) -> float:
+        """Operations that turn an image into its answer."""
+        return self.operations or self.object_bytes * (self.operations_per_byte or 0.0)
+
+    @property
+    def first_image_s(self) -> float:
+        """When the first image may be complete."""
+        if self.over or self.every_s:
+            return self.first_s or 0.0
+        return _CAPTURE_S if self.capture_s is None else self.capture_s
+
+    @property
+    def between_s(self) -> float:
+        """Seconds from one image over an area to the next."""
+        return self.cadence_s or _CADENCE_S
 
 
 class TcpWorkload(Section):

@@ -20,7 +20,9 @@ from functools import cached_property
 
 import numpy as np
 
+from emulator.captures import Capture, captures
 from emulator.clock import Clock
+from emulator.computers import Computer
 from emulator.faults import Faults
 from emulator.linkplan import LinkPlan
 from emulator.units import NS_PER_S
@@ -100,7 +102,7 @@ def _left(start: int, end: int, cut: Iterable[tuple[int, int]]) -> list[tuple[in
 
 
 class Offload:
-    """Runs all strategies of one image side by side."""
+    """Runs all strategies of all images of a workload side by side."""
 
     def __init__(self, spec: OffloadWorkload, plan: LinkPlan) -> None:
         self.spec = spec
@@ -110,12 +112,23 @@ class Offload:
         # Workloads are processes of their own, so each listens at a port of its own.
         number = next((n for n, each in enumerate(plan.scenario.workload) if each is spec), 0)
         self.tcp_port = PORT + number
-        self.source = plan.network.node(spec.source).index
+        self.captures = captures(spec, plan)
         scale = plan.scenario.scenario.rate_scale
         self.object_bytes = max(1, round(spec.object_bytes / scale))
-        self.result_bytes = max(1, round(spec.result_bytes / scale))
-        self.onboard_s = spec.operations / (spec.onboard_tops * 1e12 * spec.onboard_utilisation)
-        self.ground_s = spec.operations / (spec.ground_tops * 1e12 * spec.ground_utilisation)
+        self.result_bytes = max(1, round(spec.answer_bytes / scale))
+
+    def compute_s(self, node: int) -> float:
+        """How long the computer of ``node`` takes for an image, its pauses not counted."""
+        computer = self.computers[node]
+        assert computer is not None, "checked with the scenario"
+        return computer.seconds(self.spec.work)
+
+    @cached_property
+    def computers(self) -> list[Computer | None]:
+        """The computer of each node."""
+        scenario = self.plan.scenario
+        shells = [[each.computer] * each.size for each in scenario.constellation]
+        return [*itertools.chain(*shells), *(each.computer for each in scenario.ground.station)]
 
     def run(self, nodes: Nodes, clock: Clock, start: float, record: Record) -> None:
         """Take the image, run the strategies, record flows and answers as they happen."""
@@ -152,14 +165,14 @@ class Offload:
         own = [c for c in self.ground_contacts if c.satellite == satellite and c.end_s > now_s]
         return min(own, key=lambda c: max(c.start_s, now_s), default=None)
 
-    def relay(self, now_s: float) -> int:
+    def relay(self, source: int, now_s: float) -> int:
         """The satellite, reachable by laser at ``now_s``, with ground contact soonest.
 
         Of those equally soon, the one with the shortest light path; the source itself if it is
         as good as any.
         """
-        distance_s = self.light_time_s(now_s)
-        best = (float("inf"), float("inf"), self.source)
+        distance_s = self.light_time_s(source, now_s)
+        best = (float("inf"), float("inf"), source)
         for satellite in self.network.satellites.tolist():
             contact = self.next_contact(satellite, now_s)
             if contact and np.isfinite(distance_s[satellite]):
@@ -167,13 +180,13 @@ class Offload:
                 best = min(best, (opens_s, float(distance_s[satellite]), satellite))
         return best[2]
 
-    def light_time_s(self, now_s: float) -> np.ndarray:
-        """One-way delay from the source to every satellite over lasers alone, inf where none."""
+    def light_time_s(self, source: int, now_s: float) -> np.ndarray:
+        """One-way delay from a satellite to every satellite over lasers alone, inf where none."""
         state = self.state(now_s)
         hops = next_hops(self.network, state)
         delay_s = np.full(len(self.network.nodes), np.inf)
         for node in self.network.satellites.tolist():
-            path = walk(hops, self.source, node)
+            path = walk(hops, source, node)
             if path and all(self.network.nodes[hop].kind == "satellite" for hop in path):
                 delay_s[node] = self.propagation_s(path, state)
         return delay_s
@@ -229,14 +242,15 @@ class _Attempt:
             self.receivers[index] = Receiver(handle.socket, self.now_s, work.tcp_port)
         serving = [asyncio.create_task(each.serve()) for each in self.receivers.values()]
         end_s = work.plan.scenario.scenario.duration_s
-        await self.sleep_until(work.spec.capture_s)
-        self.note("captured", node=work.spec.source, object_bytes=work.spec.object_bytes)
-        tasks = [asyncio.create_task(self.strategy(name)) for name in work.spec.strategies]
-        _, unfinished = await asyncio.wait(tasks, timeout=max(0.0, end_s - self.now_s()))
-        for task in (*unfinished, *serving):
+        jobs = [(name, each) for each in work.captures for name in work.spec.strategies]
+        tasks = [asyncio.create_task(self.strategy(*job)) for job in jobs]
+        if tasks:
+            _, unfinished = await asyncio.wait(tasks, timeout=max(0.0, end_s - self.now_s()))
+            serving += unfinished
+        for task in serving:
             task.cancel()
         await asyncio.gather(*tasks, *serving, return_exceptions=True)
-        for name, task in zip(work.spec.strategies, tasks, strict=True):
+        for (name, _), task in zip(jobs, tasks, strict=True):
             if not task.cancelled() and task.exception():
                 raise RuntimeError(f"strategy {name} failed") from task.exception()
         for each in self.receivers.values():
@@ -252,30 +266,34 @@ class _Attempt:
         """Record an event with its time."""
         self.record({"event": event, "t_s": round(self.now_s(), 6), **what})
 
-    async def strategy(self, name: str) -> None:
+    async def strategy(self, name: str, image: Capture) -> None:
         """Bring one answer to the ground and record its latency and parts."""
-        work, timeline = self.work, Timeline()
-        captured_s = work.spec.capture_s
-        timeline.path.append(work.spec.source)
+        work, timeline, source = self.work, Timeline(), image.source
+        await self.sleep_until(image.at_s)
+        if name == work.spec.strategies[0]:
+            self.note("captured", node=self.name(source), object_bytes=work.spec.object_bytes)
+        timeline.path.append(self.name(source))
+        key = name if len(work.captures) == 1 else f"{name}-{self.name(source)}-{image.at_s:g}"
         if name == "onboard":
-            await self.compute_on_board(name, timeline)
-            station = await self.down_from(work.source, name, work.result_bytes, timeline)
+            await self.compute_on_board(name, source, timeline)
+            station = await self.down_from(source, key, work.result_bytes, timeline)
         elif name == "raw":
-            station = await self.down_from(work.source, name, work.object_bytes, timeline)
+            station = await self.down_from(source, key, work.object_bytes, timeline)
         else:
-            relay = work.relay(self.now_s())
-            if relay != work.source:
-                await self.transfer(name, work.source, relay, work.object_bytes, timeline)
-            station = await self.down_from(relay, name, work.object_bytes, timeline)
+            relay = work.relay(source, self.now_s())
+            if relay != source:
+                await self.transfer(key, source, relay, work.object_bytes, timeline)
+            station = await self.down_from(relay, key, work.object_bytes, timeline)
         if name != "onboard":
-            await self.compute(work.ground_s, timeline)
-        latency_s = self.now_s() - captured_s
+            await self.compute(work.compute_s(station), timeline)
+        latency_s = self.now_s() - image.at_s
         self.record(
             {
                 "event": "answered",
                 "t_s": round(self.now_s(), 6),
                 "strategy": name,
-                "source": work.spec.source,
+                "source": self.name(source),
+                "captured_s": image.at_s,
                 "object_bytes": work.spec.object_bytes,
                 "latency_s": latency_s,
                 "parts_s": timeline.parts(latency_s),
@@ -290,14 +308,15 @@ class _Attempt:
         await self.sleep_until(self.now_s() + duration_s)
         timeline.compute += duration_s
 
-    async def compute_on_board(self, name: str, timeline: Timeline) -> None:
+    async def compute_on_board(self, name: str, source: int, timeline: Timeline) -> None:
         """Let the source's computing time pass, longer where its computer is off meanwhile."""
         work, begun_s, rests_s = self.work, self.now_s(), 0.0
-        for from_s, to_s in pauses(begun_s, work.onboard_s, work.computer_off(work.source)):
+        onboard_s = work.compute_s(source)
+        for from_s, to_s in pauses(begun_s, onboard_s, work.computer_off(source)):
             await self.sleep_until(from_s)
-            self.note("throttled", strategy=name, node=self.name(work.source), until_s=to_s)
+            self.note("throttled", strategy=name, node=self.name(source), until_s=to_s)
             rests_s += to_s - from_s
-        took_s = work.onboard_s + rests_s
+        took_s = onboard_s + rests_s
         await self.sleep_until(begun_s + took_s)
         timeline.compute += took_s
 
@@ -402,7 +421,7 @@ class _Attempt:
         self.record(
             {
                 "flow": key,
-                "strategy": name,
+                "strategy": name.partition("-")[0],
                 "source": self.name(source),
                 "destination": self.name(destination),
                 "bytes": size,

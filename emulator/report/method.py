@@ -1,13 +1,16 @@
 """How the numbers of a report were obtained: kernel, clock, scale, model, machine. In words."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
+from emulator.computers import Computer
 from emulator.report.page import (
     NBSP,
     absent,
     count,
     heading,
+    listing,
     paragraph,
     plain,
     plainly,
@@ -77,13 +80,13 @@ def _parts_text(record: RunRecord) -> str:
     if not images:
         return text
     image = images[0]
-    operations = f"{significant(image.operations / 1e12)}{NBSP}×{NBSP}10¹²"
-    onboard = _computer(image.onboard_tops, image.onboard_utilisation)
-    ground = _computer(image.ground_tops, image.ground_utilisation)
+    operations = f"{significant(image.work / 1e12)}{NBSP}×{NBSP}10¹²"
+    onboard = _computers(each.computer for each in record.scenario.constellation)
+    ground = _computers(each.computer for each in record.scenario.ground.station)
     return (
         f"{text} Totals were measured from the moment the image was complete to the answer on the "
         f"ground. Of their parts, compute is a model, not a measurement: {operations} operations "
-        f"by satellites of {onboard} and a ground computer of {ground}, waited for and not scaled. "
+        f"by satellites of {onboard} and ground computers of {ground}, waited for and not scaled. "
         f"{_pause_text(record)}Wait is the time until a contact opened. Transmit was measured at "
         "the receiver, from the first byte of an object to the last; propagate is the light time "
         "of its path. Other is what is left: it contains routing convergence, TCP connection and "
@@ -97,8 +100,11 @@ def _pause_text(record: RunRecord) -> str:
     return "It contains pauses in which a battery had the satellite's computer off. "
 
 
-def _computer(tops: float, utilisation: float) -> str:
-    return f"{plain(tops)}{NBSP}TOPS at {utilisation * 100:.0f}{NBSP}%"
+def _computers(found: Iterable[Computer | None]) -> str:
+    """Name the computers, each kind once."""
+    kinds = {(each.tops, each.utilisation) for each in found if each}
+    said = [f"{plain(t)}{NBSP}TOPS at {u * 100:.0f}{NBSP}%" for t, u in sorted(kinds)]
+    return listing(said) if said else "no computer"
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from emulator.errors import RunError
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
-from emulator.workloads import OffloadWorkload
 
 Span = tuple[float, float]
 
@@ -133,39 +132,20 @@ class RunRecord:
 
     def answers(self) -> list[Answer]:
         """Return the offload results, each with the image that it answers."""
-        images = [w for w in self.scenario.workload if isinstance(w, OffloadWorkload)]
-        seen: dict[str, int] = {}
-        found = []
-        for row in self.summary.get("offload", ()):
-            nth = seen[row["strategy"]] = seen.get(row["strategy"], 0) + 1
-            image = _image_of(row, nth, images)
-            source = row.get("source") or next(iter(row["path"] or ()), "a satellite")
-            found.append(
-                Answer(
-                    strategy=row["strategy"],
-                    source=image.source if image else source,
-                    capture_s=image.capture_s if image else 0.0,
-                    object_bytes=row["object_bytes"],
-                    latency_s=row["latency_s"],
-                    parts_s=row["parts_s"],
-                    verified=row["verified"],
-                    path=tuple(row["path"] or ()),
-                    delivered_to=row["delivered_to"],
-                )
+        return [
+            Answer(
+                strategy=row["strategy"],
+                source=row["source"],
+                capture_s=row["captured_s"],
+                object_bytes=row["object_bytes"],
+                latency_s=row["latency_s"],
+                parts_s=row["parts_s"],
+                verified=row["verified"],
+                path=tuple(row["path"]),
+                delivered_to=row["delivered_to"],
             )
-        return found
-
-
-def _image_of(
-    row: dict[str, Any], nth: int, images: list[OffloadWorkload]
-) -> OffloadWorkload | None:
-    """Return the workload of a result: that of its satellite, else the nth of its strategy."""
-    start = row.get("source") or next(iter(row["path"] or ()), None)
-    by_path = [image for image in images if image.source == start]
-    by_order = [image for image in images if row["strategy"] in image.strategies]
-    if len(by_path) == 1 or not by_order:
-        return by_path[0] if by_path else None
-    return by_order[min(nth, len(by_order)) - 1]
+            for row in self.summary.get("offload", ())
+        ]
 
 
 def _summary(run_dir: Path) -> dict[str, Any]:

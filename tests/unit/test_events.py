@@ -9,11 +9,11 @@ import pytest
 from skyfield.api import wgs84
 
 from emulator.ephemeris import Ephemeris
-from emulator.events import Fault, chance, expanded, spans_inside
+from emulator.events import Fault, chance, expanded
 from emulator.frames import geodetic_to_itrs_km, geodetic_up
 from emulator.linkplan import LinkPlan
+from emulator.regions import Region, spans_inside
 from emulator.scenario import Scenario
-from emulator.sections import Storm
 from tests.unit.test_skyfield_oracle import skyfield_satellite, timescale_with
 from tests.unit.toys import walker_table
 
@@ -206,20 +206,21 @@ def test_up_is_the_ellipsoids_normal() -> None:
     assert np.abs(geodetic_up(at_km) - up).max() < A_MICRORADIAN / 1e3
 
 
-STORMS = [
+REGIONS = [
     {"latitude_deg": (35.0, 90.0)},
     {"latitude_deg": (-12.0, -5.0)},
     {"centre_deg": (-40.0, 275.0), "radius_km": 2500.0},
     {"centre_deg": (-45.0, -170.0), "radius_km": 6000.0},
+    {"latitude_deg": (10.0, 40.0), "longitude_deg": (70.0, 130.0)},
+    {"latitude_deg": (-60.0, 60.0), "longitude_deg": (160.0, -60.0)},  # across the dateline
 ]
 
 
-@pytest.mark.parametrize("region", STORMS)
+@pytest.mark.parametrize("region", REGIONS)
 def test_satellites_are_in_a_region_when_skyfield_has_them_there(
     region: dict[str, Any], three_body: Scenario
 ) -> None:
-    storm = Storm(at_s=100.0, duration_s=6000.0, **region)
-    spans = spans_inside(storm, Ephemeris.of(three_body), 100.0, 6100.0)
+    spans = spans_inside(Region(**region), Ephemeris.of(three_body), 100.0, 6100.0)
     assert sum(map(len, spans)) > 3
     timescale = timescale_with(three_body.scenario.ut1_utc_s)
     [shell] = three_body.constellation
@@ -250,7 +251,14 @@ def depth_of(region: dict[str, Any], latitude_deg: float, longitude_deg: float) 
     """How far inside a region a place is, in degrees: the haversine formula for circles."""
     if "latitude_deg" in region:
         south, north = region["latitude_deg"]
-        return min(latitude_deg - south, north - latitude_deg)
+        west, east = region.get("longitude_deg", (-180.0, 180.0))
+        east += 360.0 * (east < west)
+        eastward_deg = min((longitude_deg + turn * 360.0 - west for turn in (0, 1)), key=abs)
+        if eastward_deg < 0:
+            eastward_deg += 360.0 * (east > 180.0)
+        across_deg = min(eastward_deg, east - west - eastward_deg)
+        inward_deg = min(latitude_deg - south, north - latitude_deg)
+        return min(inward_deg, across_deg) if "longitude_deg" in region else inward_deg
     there, here = np.radians(region["centre_deg"]), np.radians([latitude_deg, longitude_deg])
     half = np.sin((there - here) / 2) ** 2
     angle = 2 * np.arcsin(np.sqrt(half[0] + np.cos(there[0]) * np.cos(here[0]) * half[1]))
@@ -267,7 +275,7 @@ def struck(**storm: Any) -> tuple[LinkPlan, tuple[Fault, ...]]:
 def test_a_storm_strikes_those_inside_and_only_while_they_are() -> None:
     built, found = struck()
     [storm] = built.scenario.storm
-    spans = spans_inside(storm, built.ephemeris, 600.0, 3600.0)
+    spans = spans_inside(Region(storm.latitude_deg), built.ephemeris, 600.0, 3600.0)
     assert sum(map(len, spans)) == len(found) > 50
     for each in found:
         assert (each.kind, each.origin) == ("satellite", "storm")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from emulator.bench.transfer import path_between
 from emulator.clock import ManualClock
+from emulator.computers import Computer
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
 from protocols.offload import Offload, Timeline, _Attempt, pauses
@@ -56,7 +57,9 @@ def offload(plan: LinkPlan, **changes: Any) -> Offload:
     """The three-body preset's image on another plan."""
     image = Scenario.load("three-body").workload[1]
     source = plan.network.nodes[0].name
-    return Offload(image.model_copy(update={"source": source} | changes), plan)
+    work = Offload(image.model_copy(update={"source": source} | changes), plan)
+    work.computers = [Computer(tops=744.0, utilisation=0.3)] * plan.network.size
+    return work
 
 
 def powered(platform: dict[str, float], **timing: float) -> LinkPlan:
@@ -83,11 +86,11 @@ def test_the_pause_is_told_and_counted_as_computing(floor: float) -> None:
     records: list[dict[str, Any]] = []
     timeline = Timeline()
     attempt = _Attempt(work, {}, ManualClock(), 0.0, records.append)
-    asyncio.run(attempt.compute_on_board("onboard", timeline))
+    asyncio.run(attempt.compute_on_board("onboard", 0, timeline))
     told = {"event": "throttled", "t_s": 0.0, "strategy": "onboard", "node": "sat-01-01"}
     assert records == ([told | {"until_s": 0.03}] if floor else [])
     off_s = 0.03 if floor else 0.0
-    assert timeline.compute == pytest.approx(work.onboard_s + off_s, abs=A_MICROSECOND_S)
+    assert timeline.compute == pytest.approx(work.compute_s(0) + off_s, abs=A_MICROSECOND_S)
     latency_s = timeline.compute + 0.5
     assert sum(timeline.parts(latency_s).values()) == pytest.approx(latency_s, abs=1e-12)
 

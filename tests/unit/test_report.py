@@ -39,6 +39,7 @@ SIX = walker_table(
                 "latitude_deg": 0,
                 "longitude_deg": 210,
                 "antennas": {"kind": "radio", "count": 1},
+                "computer": {"tops": 2000, "utilisation": 0.3},
             }
         ]
     },
@@ -50,14 +51,11 @@ SIX = walker_table(
             "object_bytes": 2_500_000_000,
             "result_bytes": 1_000_000,
             "operations": 8.0e13,
-            "onboard_tops": 744,
-            "onboard_utilisation": 0.3,
-            "ground_tops": 2000,
-            "ground_utilisation": 0.3,
         }
     ],
 )
 SIX["constellation"][0] |= {"name": "w", "isl": {"kind": "laser", "count": 2}}
+SIX["constellation"][0] |= {"computer": {"tops": 744, "utilisation": 0.3}}
 PARTS = {"wait": 1.111, "compute": 0.358, "transmit": 2.222, "propagate": 0.033, "other": 1.444}
 SUMMARY = {
     "scenario": "six",
@@ -84,6 +82,8 @@ SUMMARY = {
     "offload": [
         {
             "strategy": strategy,
+            "source": "w-01-02",
+            "captured_s": 1.5,
             "object_bytes": 2_500_000_000,
             "latency_s": latency_s,
             "parts_s": parts_s,

@@ -29,10 +29,7 @@ REQUIRED = [
     "object_bytes",
     "result_bytes",
     "operations",
-    "onboard_tops",
-    "onboard_utilisation",
-    "ground_tops",
-    "ground_utilisation",
+    "computer",
     "epoch",
     "mean_motion_rev_day",
     "eccentricity",
@@ -41,7 +38,7 @@ REQUIRED = [
     "arg_perigee_deg",
     "mean_anomaly_deg",
 ]
-UNBOUNDED_ABOVE = ["rate_scale", "operations", "onboard_tops", "ground_tops", "bstar"]
+UNBOUNDED_ABOVE = ["rate_scale", "operations", "bstar"]
 UNBOUNDED_BELOW = ["bstar"]
 CHOICES = ["light_lost", "pattern", "selection", "protocol", "kind", "strategies"]
 

@@ -48,6 +48,8 @@ _NO_PORT = ("no port of kashi", "gsl0")
 _ONE_WAY = {"direction": "a-to-b", "action": "terminal down"}
 _STORM = {"at_s": 0.0, "duration_s": 9.0, "latitude_deg": [0.0, 9.0]}
 
+STRATEGIES = "workload[1].strategies"
+
 FAULTS = [
     fault("scenario.name", "Big Sky", "match pattern", "lower-case letters"),
     fault("scenario.name", "a" * 41, "match pattern", "up to 40", value="'aaa"),
@@ -188,8 +190,15 @@ FAULTS = [
     fault("workload.1.source", "miyun", "no satellite", "scs-01-a"),
     fault("workload.1.capture_s", 1e6, "after the end", "lengthen"),
     fault("workload.1.strategies", [], "at least 1", "at least 1", value="()"),
-    fault("workload.1.onboard_tops", "744", "number", "schema"),
-    fault("workload.1.operations", ..., "required", "Add this key"),
+    fault("workload.1.operations", "1", "number", "schema"),
+    fault("workload.1.operations", ..., "one of operations", "schema", key="workload[1]"),
+    fault("workload.1.result_ratio", 0.1, "one of result_bytes", "schema", key="workload[1]"),
+    fault("workload.1.sources", ["scs-01"], "one of source", "schema", key="workload[1]"),
+    fault("workload.1.every_s", 60.0, "one of capture_s", "schema", key="workload[1]"),
+    fault("workload.1.first_s", 60.0, "belongs to every_s", "schema", key="workload[1]"),
+    fault("constellation.0.computer", ..., "'scs-01' has none", "Add computer", key=STRATEGIES),
+    fault("ground.station.1.computer", ..., "'kashi' has none", "leave", key=STRATEGIES),
+    fault("ground.station.1.computer.tops", 0, "greater than 0", "greater than 0"),
     fault("ground", {}, "no ground", "[[ground.station]]", key="workload[1]"),
     fault(
         "event",

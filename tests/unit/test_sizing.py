@@ -58,16 +58,14 @@ def test_tcp_may_have_most_of_a_kernel_that_has_nothing_else_to_do() -> None:
 
 def offloading(rate_scale: float, object_bytes: int) -> Scenario:
     station = {"name": "kiruna", "latitude_deg": 67.9, "longitude_deg": 21.1}
+    station["computer"] = {"tops": 1.0}
     work = {
         "kind": "offload",
         "source": "sat-01-01",
         "object_bytes": object_bytes,
         "result_bytes": 1000,
         "operations": 1e12,
-        "onboard_tops": 1.0,
-        "onboard_utilisation": 1.0,
-        "ground_tops": 1.0,
-        "ground_utilisation": 1.0,
+        "strategies": ["raw"],
     }
     return scenario(
         100.0,

@@ -1,0 +1,77 @@
+"""What is wrong with the workloads of a scenario, in the user's words.
+
+Works on plain values, as ``scenario_checks.py`` does, whose checks these belong to.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from emulator.errors import Problem, unknown
+
+
+def _flow_checks(known: Any, work: Any, key: str, nodes: Any, file: str) -> Iterator[Problem]:
+    named = [name for pair in work.pairs for name in pair]
+    yield from unknown(named, nodes, f"{key}.pairs", "node", file)
+    for a, b in work.pairs:
+        if a == b:
+            yield Problem(file, f"{key}.pairs", repr(a), "sends to itself", "Name two nodes")
+    if "scenario" in known and work.start_s >= known["scenario"].duration_s:
+        remedy = "Start earlier or lengthen duration_s"
+        yield Problem(file, f"{key}.start_s", str(work.start_s), "is after the end", remedy)
+
+
+def workload_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iterator[Problem]:
+    """What is wrong with each ``[[workload]]`` of a scenario with these nodes."""
+    for index, work in enumerate(known.get("workload", ())):
+        key = f"workload[{index}]"
+        if work.kind == "ping":
+            named = [name for pair in work.pairs for name in pair]
+            yield from unknown(named, nodes, f"{key}.pairs", "node", file)
+            continue
+        if work.kind in ("tcp", "irtt"):
+            yield from _flow_checks(known, work, key, nodes, file)
+            continue
+        yield from _offload_checks(known, work, key, satellites, file)
+
+
+def _offload_checks(
+    known: Any, work: Any, key: str, satellites: Any, file: str
+) -> Iterator[Problem]:
+    shells = {each.name: each for each in known["constellation"]}
+    where = f"{key}.sources" if work.sources else f"{key}.source"
+    allowed = [*satellites, *(shells if work.sources else ())]
+    yield from unknown(work.named, allowed, where, "satellite", file)
+    stations = known["ground"].station
+    if not stations:
+        remedy = "Add a [[ground.station]]"
+        yield Problem(file, key, "", "has no ground to bring an answer to", remedy)
+    if "scenario" in known and work.first_image_s >= known["scenario"].duration_s:
+        when = "first_s" if work.every_s else "capture_s"
+        remedy = "Capture earlier or lengthen duration_s"
+        yield Problem(file, f"{key}.{when}", str(work.first_image_s), "is after the end", remedy)
+    owner = {name: shell for shell in shells.values() for name in shell.node_names()}
+    own = [shells.get(name) or owner.get(name) for name in work.named]
+    on_board = {shell.name: shell.computer for shell in own if shell}
+    on_ground = {each.name: each.computer for each in stations}
+    told: set[str] = set()
+    for strategy in work.strategies:
+        computers = on_board if strategy == "onboard" else on_ground
+        fresh = {name: each for name, each in computers.items() if name not in told}
+        told |= fresh.keys()
+        yield from _computer_checks(strategy, fresh, work.memory_gb, f"{key}.strategies", file)
+
+
+def _computer_checks(
+    strategy: str, computers: dict[str, Any], model_gb: float, key: str, file: str
+) -> Iterator[Problem]:
+    """Of all that may have to compute: those without a computer, or with one too small."""
+    for name, computer in computers.items():
+        if computer is None:
+            reason = f"needs a computer, and {name!r} has none"
+            remedy = "Add computer = { tops = …, utilisation = … } to it, or leave the strategy out"
+        elif not computer.holds(model_gb):
+            reason = f"needs {model_gb:g} GB for its model, and {name!r} has {computer.memory_gb:g}"
+            remedy = "Give the computer more memory_gb, or leave the strategy out"
+        else:
+            continue
+        yield Problem(file, key, repr(strategy), reason, remedy)
