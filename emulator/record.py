@@ -28,7 +28,7 @@ from emulator.causes import Cause
 from emulator.energy import LOADS, powered, sample_steps
 from emulator.errors import RunError
 from emulator.faults import all_outages
-from emulator.lab import costs, traffic
+from emulator.lab import costs, spent, traffic
 from emulator.linkplan import LinkPlan
 from emulator.outages import lost
 from emulator.scenario import Scenario
@@ -303,9 +303,9 @@ def batteries(plan: LinkPlan) -> dict[str, Any] | None:
 
 
 def _control(run_dir: Path, plan: LinkPlan) -> dict[str, Any]:
-    """Bytes a second of each routing protocol in one direction of a link."""
+    """Packets and bytes a second of each routing protocol in one direction of a link."""
     with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
-        return {"bytes_s": costs.control_rates(database, plan.steps * plan.step_s)}
+        return spent.control_rates(database, plan.steps * plan.step_s)
 
 
 def _traffic(run_dir: Path) -> dict[str, list[dict[str, Any]]]:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emulator.lab.spent import DATA
+
 if TYPE_CHECKING:
     from emulator.kernel.counters import Counters
 
@@ -30,8 +32,6 @@ CREATE TABLE drops (t_s REAL, port TEXT, delivered INTEGER, dropped INTEGER, ref
 CREATE TABLE daemons (t_s REAL, node TEXT, daemon TEXT, rss_kb INTEGER, cpu_s REAL);
 """
 _COLUMNS = {"control": 4, "drops": 4, "daemons": 4}
-DATA = "data"
-"""What the table calls everything that is no routing protocol's."""
 
 
 class Costs:
@@ -100,26 +100,3 @@ def write_tables(database: sqlite3.Connection, run_dir: Path) -> None:
                 rows = ((reading["t_s"], *row) for row in reading[table])
                 database.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
     raw.unlink()
-
-
-def control_rates(database: sqlite3.Connection, duration_s: float) -> dict[str, dict[str, float]]:
-    """Bytes a second of each routing protocol during the run: mean and greatest over ports.
-
-    A port is one direction of a link; those that sent nothing at all are left out of the mean.
-    What was sent before second 0 is not counted.
-    """
-    spent: dict[str, dict[str, int]] = {}
-    for port, protocol, octets in database.execute(
-        "SELECT port, protocol, max(bytes) - coalesce(max(CASE WHEN t_s <= 0 THEN bytes END), 0) "
-        "FROM control GROUP BY port, protocol"
-    ):
-        spent.setdefault(protocol, {})[port] = octets
-    ports = {port for each in spent.values() for port, octets in each.items() if octets}
-    return {
-        protocol: {
-            "mean": round(sum(by_port.values()) / len(ports) / duration_s, 3),
-            "max": round(max(by_port.values()) / duration_s, 3),
-        }
-        for protocol, by_port in sorted(spent.items())
-        if protocol != DATA and any(by_port.values())
-    }

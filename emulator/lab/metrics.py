@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from emulator.lab import spent
 from emulator.lab.measure import Measured, measure
+from emulator.lab.spent import Spent
 from protocols import base
 
 
@@ -22,6 +24,8 @@ class Routes:
     """Share of the pairs that light joined whose packets would have arrived, over time."""
     timeline: tuple[tuple[float, float], ...]
     """(second, that share from then on)."""
+    end_s: float
+    """When the run ended."""
     looped_s: float
     """Pair-seconds in loops."""
     lost_s: float
@@ -45,6 +49,7 @@ class Routes:
         return cls(
             reached=float((reach.share * lasts_s).sum() / lasts_s.sum()),
             timeline=_changes(reach.t_s, reach.share),
+            end_s=reach.end_s,
             looped_s=seconds["loop"],
             lost_s=seconds["no_route"] + seconds["black_hole"],
             outages_s=tuple(reach.lengths_s.tolist()),
@@ -78,7 +83,10 @@ class Metrics:
     route_changes: int | None
     """Changes of all nodes' routes while the run played."""
     routes: Routes | None
-    """None where routes were not recorded, or are not all that packets go by."""
+    unwalked: str = ""
+    """Why there are no ``routes``, '' where there are."""
+    spent: Spent | None
+    """What routing cost."""
 
     @property
     def loss(self) -> float | None:
@@ -99,10 +107,13 @@ def read(run_dir: Path) -> Metrics:
             "SELECT a, b, t_s, rtt_ms FROM probes ORDER BY a, b, t_s"
         ).fetchall()
         changes = database.execute("SELECT COUNT(*) FROM routes WHERE t_s >= 0").fetchone()[0]
-        recorded = database.execute("SELECT COUNT(*) FROM routes").fetchone()[0]
+        recorded = database.execute("SELECT EXISTS (SELECT 1 FROM routes)").fetchone()[0]
+        cost = spent.read(database)
     scheme = base.load("lasermesh.routing", summary["routing"]["protocol"])
-    walkable = recorded and getattr(scheme, "hop_by_hop", True)
-    replayed = measure(run_dir) if walkable else None
+    unwalked = "" if recorded else "its routes were not recorded"
+    if not getattr(scheme, "hop_by_hop", True):
+        unwalked = "its packets do not go by the nodes' main tables, which are what is followed"
+    replayed = None if unwalked else measure(run_dir)
     answered = [rtt for *_, rtt in probes if rtt is not None]
     return Metrics(
         converged_s=summary["routing"]["converged_s"],
@@ -112,6 +123,8 @@ def read(run_dir: Path) -> Metrics:
         rtt_ms=sum(answered) / len(answered) if answered else None,
         route_changes=changes if recorded else None,
         routes=Routes.of(replayed) if replayed else None,
+        unwalked=unwalked,
+        spent=cost,
     )
 
 

@@ -3,10 +3,14 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rich.console import Console
+
 from emulator import tables
 from emulator.emulation import interruptible
 from emulator.errors import RunError
 from emulator.lab import compare as lab
+from emulator.lab import forms
+from emulator.lab.compare import Comparison
 from emulator.lab.jobs import Outcome
 from emulator.scenario import Scenario
 from emulator.session import choose_kernel
@@ -44,13 +48,26 @@ def compare(
     with interruptible():
         comparison = lab.compare(scenario, names, repeat, folder, clock, at_once, tell)
     if form == "table":
-        headings, rows = lab.cells(comparison)
-        table = tables.plain_table(*headings)
+        _print(out, comparison)
+    else:
+        texts = {"json": forms.to_json, "csv": forms.to_csv, "markdown": forms.to_markdown}
+        print(texts[form](comparison), end="")
+    written = ", ".join(sorted(path.name for path in folder.iterdir() if path.is_file()))
+    out.print(f"\n{folder}  ({written})", soft_wrap=True)
+    return int(bool(comparison.failures))
+
+
+def _print(out: Console, comparison: Comparison) -> None:
+    """The table in parts of a terminal's width, and what it does not say."""
+    for group in comparison.groups:
+        headings, rows = forms.cells(comparison, group)
+        table = tables.plain_table()
+        for place, heading in enumerate(headings):
+            table.add_column(heading, justify="right" if place else "left", overflow="fold")
         for row in rows:
             table.add_row(*row)
+        out.print(f"\n[bold]{group.title}[/]")
         out.print(table)
-    else:
-        texts = {"json": lab.to_json, "csv": lab.to_csv, "markdown": lab.to_markdown}
-        print(texts[form](comparison), end="")
-    out.print(f"\n{folder}  (compare.json, .csv, .md, outages.svg, overhead.svg)")
-    return int(any(outcome.failure for outcome in comparison.outcomes))
+    out.print("")
+    for note in (forms.spread(comparison), *comparison.notes()):
+        out.print(note)

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from scipy.stats import t as student
 
 from emulator import record
 from emulator.errors import ScenarioError
-from emulator.lab import compare, jobs, metrics
+from emulator.lab import costs, forms, jobs, metrics, plots
 from emulator.lab.compare import Comparison, Estimate
 from emulator.lab.jobs import Job, Outcome
 from emulator.scenario import Scenario
@@ -23,10 +25,23 @@ def probe(t_s: float, rtt_ms: float | None, pair: str = "ab") -> dict[str, Any]:
     return {"probe": 1, "t_s": t_s, "a": a, "b": b, "rtt_ms": rtt_ms, "expected_ms": 10.0}
 
 
-def finished(folder: Path, probes: list[dict[str, Any]], converged_s: float = 1.5) -> Path:
-    """A run's directory with these probes."""
+def finished(
+    folder: Path, probes: list[dict[str, Any]], converged_s: float = 1.5, octets: int = 0
+) -> Path:
+    """A run's directory with these probes; OSPF sent ``octets`` over a link of 20 s, if any."""
     folder.mkdir(parents=True)
+    if octets:
+        reading = {
+            "t_s": 20.0,
+            "control": [["a:isl0", "ospf", 4, octets], ["a:isl0", "data", 1, 5000]],
+            "drops": [["b:isl0", 10, 3, 0]],
+            "daemons": [["a", "bird", 5000, None], ["b", "bird", 7000, None]],
+        }
+        (folder / costs.FILE).write_text(json.dumps(reading) + "\n")
     record.write_tables(folder, [], probes)
+    with closing(sqlite3.connect(folder / "run.sqlite")) as database, database:
+        database.execute("CREATE TABLE contacts AS SELECT 'a:isl0' AS a, 'b:isl0' AS b, "
+                         "0.0 AS start_s, 20.0 AS end_s")  # fmt: skip
     (folder / "summary.json").write_text(
         json.dumps({"routing": {"protocol": "static", "converged_s": converged_s}})
     )
@@ -75,40 +90,95 @@ def comparison(tmp_path: Path) -> Comparison:
         outcomes.append(Outcome(job, "exit code 1:\nospfd of a ended" if broken else ""))
         if not broken:
             probes = [probe(0.1 * n, None if 1 <= n <= gaps else 10.0) for n in range(40)]
-            found[job] = metrics.read(finished(job.folder / "run", probes))
+            run_dir = finished(job.folder / "run", probes, octets=1000 * gaps)
+            found[job] = metrics.read(run_dir)
     return Comparison("toy", tuple(outcomes), found)
 
 
-def test_rows_hold_estimates_of_the_runs_that_ended(comparison: Comparison) -> None:
-    fast, slow = comparison.rows()
-    assert (fast["routing"], fast["runs"], fast["failed"]) == ("fast", 2, 0)
-    assert (slow["routing"], slow["runs"], slow["failed"]) == ("slow", 1, 1)
-    assert fast["lost %"].mean == pytest.approx(100 * 4 / 80)
-    assert slow["outage max s"] == Estimate(pytest.approx(2.1), None)
-    assert slow["changes"] is None
+def estimate(comparison: Comparison, routing: str, key: str) -> Estimate | None:
+    [figure] = [f for group in comparison.groups for f in group.figures if f.key == key]
+    return comparison.estimate(routing, figure)
+
+
+def test_estimates_are_of_the_runs_that_ended(comparison: Comparison) -> None:
+    assert [len(comparison.runs(name)) for name in comparison.routings] == [2, 1]
+    assert [comparison.failed(name) for name in comparison.routings] == [0, 1]
+    lost = estimate(comparison, "fast", "lost_percent")
+    assert lost and lost.mean == pytest.approx(100 * 4 / 80)
+    assert estimate(comparison, "slow", "outage_max_s") == Estimate(pytest.approx(2.1), None)
+    assert estimate(comparison, "slow", "changes") is None
+
+
+def test_what_routing_cost_is_beside_what_it_did(comparison: Comparison) -> None:
+    """1,000 and 3,000 bytes over the two directions of a link that had light for 20 s."""
+    half_width = student.ppf(0.975, 1) * (25.0**2 + 25.0**2) ** 0.5 / 2**0.5
+    for key in ("control_bytes_s", "ospf_bytes_s"):
+        found = estimate(comparison, "fast", key)
+        assert found == Estimate(50.0, pytest.approx(half_width))
+    assert estimate(comparison, "slow", "control_packets_s") == Estimate(0.1, None)
+    assert estimate(comparison, "slow", "memory_mb") == Estimate(6.144, None)
+    assert estimate(comparison, "slow", "queue_drops") == Estimate(0.0, None)
+    assert estimate(comparison, "slow", "other_drops") == Estimate(3.0, None)
+    keys = {figure.key for group in comparison.groups for figure in group.figures}
+    assert "cpu_percent" not in keys and "data_bytes_s" not in keys
+    assert any("virtual time" in note for note in comparison.notes())
 
 
 def test_every_form_says_the_same(comparison: Comparison) -> None:
-    told = json.loads(compare.to_json(comparison))
+    told = json.loads(forms.to_json(comparison))
     assert [run["failure"] for run in told["runs"]][:3] == ["", "", ""]
     assert told["runs"][3]["figures"] is None
-    assert told["runs"][0]["figures"]["lost %"] == pytest.approx(2.5)
-    rows = list(csv.DictReader(io.StringIO(compare.to_csv(comparison))))
-    assert float(rows[0]["lost %"]) == pytest.approx(5.0)
-    assert rows[1]["lost % ±"] == ""
-    table = compare.to_markdown(comparison)
+    assert told["runs"][0]["figures"]["lost_percent"] == pytest.approx(2.5)
+    assert told["runs"][0]["daemons_mb"] == {"bird": 6.144}
+    rows = list(csv.DictReader(io.StringIO(forms.to_csv(comparison))))
+    assert float(rows[0]["lost_percent"]) == pytest.approx(5.0)
+    assert rows[1]["lost_percent_ci95"] == ""
+    assert told["table"][0]["lost_percent"]["mean"] == pytest.approx(5.0)
+    assert set(rows[0]) == {"routing", "runs", "failed"} | {
+        f"{key}{end}" for key in told["figures"] for end in ("", "_ci95")
+    }
+    table = forms.to_markdown(comparison)
     assert "| slow | 1 (1 failed) |" in table
-    assert all(f"**{heading}**" in table for heading in compare.FIGURES)
+    assert "slow, seed 2:\n\n    exit code 1:\n    ospfd of a ended" in table
+    for group in comparison.groups:
+        headings, cells = forms.cells(comparison, group)
+        for line in (headings, *cells):
+            assert "| " + " | ".join(line) + " |" in table
+
+
+@pytest.mark.parametrize(
+    ("mean", "half_width", "text"),
+    [
+        (12345.6, 78.9, "12,346 ± 79"),
+        (36.2541, 0.0000024, "36.3 ± 0"),
+        (0.0123456, 0.00456, "0.0123 ± 0.0046"),
+        (0.0, 0.0, "0 ± 0"),
+        (2.0, None, "2"),
+    ],
+)
+def test_estimates_are_written_for_people(mean, half_width, text: str) -> None:
+    assert forms.text(Estimate(mean, half_width)) == text
+
+
+def test_why_routes_are_not_told_is_told(comparison: Comparison) -> None:
+    assert "fast has no figures of its routes: its routes were not recorded." in comparison.notes()
 
 
 def test_what_is_written_is_the_same_to_the_byte(comparison: Comparison, tmp_path: Path) -> None:
     written = []
     for name in ("once", "again"):
         (tmp_path / name).mkdir()
-        compare.write(comparison, tmp_path / name)
+        forms.write(comparison, tmp_path / name)
+        plots.draw(comparison, tmp_path / name)
         written.append({p.name: p.read_bytes() for p in sorted((tmp_path / name).iterdir())})
     assert written[0] == written[1]
-    assert set(written[0]) >= {"compare.json", "compare.csv", "compare.md", "outages.svg"}
+    assert set(written[0]) >= {
+        "compare.json",
+        "compare.csv",
+        "compare.md",
+        "outages.svg",
+        "overhead.pdf",
+    }
 
 
 def test_jobs_differ_in_routing_and_seed_only(
