@@ -21,6 +21,7 @@ from emulator import record, tables
 from emulator.errors import CapabilityError, RunError
 from emulator.kernel import image, namespaces, ownership
 from emulator.kernel.attach import attach
+from emulator.part import part_of, part_text
 from emulator.scenario import Scenario, locate
 from emulator.scenario_checks import whole
 
@@ -95,6 +96,8 @@ def _introduce(session: Any) -> None:
         f"{len(network.ports)} ports; {run.start:%Y-%m-%d %H:%M:%S} UTC + {run.duration_s:g} s; "
         f"rates and object sizes / {run.rate_scale:g}"
     )
+    if part := part_text(part_of(session.scenario)):
+        _out.print(part, soft_wrap=True)
     kernel, clock = _KERNELS[session.kernel], record.clock_of(session.kernel)
     _out.print(f"kernel: {kernel}; clock: {clock}; routing: {session.scenario.routing.protocol}")
     bounds = session.needs

@@ -33,6 +33,7 @@ from emulator.kernel.workers import Worker
 from emulator.lab import costs
 from emulator.lab.costs import Costs
 from emulator.linkplan import LinkPlan
+from emulator.part import emulated
 from emulator.player import Player, Step
 from emulator.record import ROUTES
 from emulator.scenario import Scenario
@@ -67,8 +68,8 @@ class Emulation:
         clock: Clock | None = None,
         pcap: Sequence[str] = (),
     ) -> None:
-        self.plan = LinkPlan.of(scenario)
-        self.scenario = scenario
+        self.scenario = emulated(scenario)
+        self.plan = LinkPlan.of(self.scenario)
         self.notify = notify
         self.clock = clock or kernel_clock()
         self.run_id = run_id

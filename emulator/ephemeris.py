@@ -16,7 +16,7 @@ from sgp4.api import SGP4_ERRORS, WGS72, Satrec, SatrecArray
 from emulator.errors import PhysicsError
 from emulator.frames import EARTH_RATE_RAD_S, Sites, add_spin, gmst_rad, rotate_z
 from emulator.scenario import Scenario
-from emulator.sections import Satellite
+from emulator.sections import Constellation, Satellite
 from emulator.units import DAY_S, EARTH_RADIUS_KM, J2, MU_KM3_S2
 from topologies.walker import Walker
 
@@ -52,13 +52,12 @@ class Ephemeris:
         catalogued, walkers, first = [], [], 0
         for each in scenario.constellation:
             pattern = each.walker_pattern()
-            count = pattern.total if pattern else len(each.satellite)
-            where = slice(first, first + count)
-            first += count
+            where = slice(first, first + each.size)
+            first += each.size
             if pattern:
-                walkers.append((where, Shell.of(pattern)))
+                walkers.append((where, Shell.of(pattern, members(each))))
             else:
-                orbits = SatrecArray([satrec(satellite) for satellite in each.satellite])
+                orbits = SatrecArray([satrec(satellite) for satellite in each.catalogued()])
                 catalogued.append((where, orbits, tuple(each.node_names())))
         return cls(
             start=scenario.scenario.start,
@@ -161,6 +160,11 @@ class Ephemeris:
         return np.arctan2(across, along)
 
 
+def members(constellation: Constellation) -> slice | np.ndarray:
+    """Return which satellites of its pattern a constellation has."""
+    return slice(None) if constellation.only is None else np.array(constellation.only)
+
+
 def mean_motion_rad_s(pattern: Walker) -> float:
     """Kozai mean motion of a Walker shell (Kepler's third law)."""
     return float(np.sqrt(MU_KM3_S2 / (EARTH_RADIUS_KM + pattern.altitude_km) ** 3))
@@ -186,7 +190,7 @@ class Shell:
     """Argument of latitude, shape ``(planes, satellites of a plane)``."""
 
     @classmethod
-    def of(cls, pattern: Walker, members: slice = slice(None)) -> "Shell":
+    def of(cls, pattern: Walker, members: slice | np.ndarray = slice(None)) -> "Shell":
         """Take ``members`` of a pattern; of fewer than all, each counts as a plane of its own."""
         radius_km = EARTH_RADIUS_KM + pattern.altitude_km
         mean_motion = mean_motion_rad_s(pattern)

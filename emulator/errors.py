@@ -10,8 +10,12 @@ LasermeshError
 """
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+
+_COMPARED = 5_000
+"""So many names are looked through for one that was meant."""
 
 
 class LasermeshError(Exception):
@@ -76,11 +80,12 @@ def unknown(
     of: str = "this scenario",
 ) -> Iterator[Problem]:
     """Yield a problem for each of ``words`` that is not known, with what is close to it."""
-    known = list(known)
+    known = known if isinstance(known, Collection) else list(known)
     for word in words:
         if word in known:
             continue
-        close = difflib.get_close_matches(word, known, n=1)
-        listed = ", ".join(known[:8]) + (" …" if len(known) > 8 else "")
+        first = list(islice(known, _COMPARED))
+        close = difflib.get_close_matches(word, first, n=1)
+        listed = ", ".join(first[:8]) + (" …" if len(known) > 8 else "")
         remedy = f"Did you mean {close[0]!r}" if close else f"Known: {listed or 'none'}"
         yield Problem(file, key, repr(word), f"is no {what} of {of}", remedy)

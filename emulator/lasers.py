@@ -171,12 +171,19 @@ def _static_rows(
         # Catalogued satellites stand in the order in which they follow each other.
         return patterns.ring(members[np.argsort(ephemeris.along_track_rad(members), kind="stable")])
     if isl.pattern == "ring":
-        planes = members.reshape(walker.planes, walker.per_plane)
-        return np.concatenate([np.empty((0, 4), dtype=np.int32), *map(patterns.ring, planes)])
-    closed = walker.raan_span_deg == 360.0 if isl.seam is None else isl.seam == "closed"
-    return patterns.grid(
-        walker.planes, walker.per_plane, int(members[0]), closed, phasing=walker.phasing
-    )
+        order = np.arange(walker.total).reshape(walker.planes, walker.per_plane)
+        rows = patterns.ring(order, walker.arcs)
+    else:
+        closed = walker.closed if isl.seam is None else isl.seam == "closed"
+        rows = patterns.grid(walker.planes, walker.per_plane, 0, closed, walker.shift, walker.arcs)
+    if each.only is None:
+        rows[:, :2] += members[0]
+        return rows
+    # Neighbours outside of the part are left out, and so are the links to them.
+    node = np.full(walker.total, -1, dtype=np.int32)
+    node[list(each.only)] = members
+    rows[:, :2] = node[rows[:, :2]]
+    return rows[(rows[:, :2] >= 0).all(axis=1)]
 
 
 def _cut_deg(isl: Isl, rows: np.ndarray) -> np.ndarray:

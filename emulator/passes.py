@@ -25,7 +25,7 @@ from skyfield.sgp4lib import TEME
 from skyfield.timelib import Time
 from skyfield_data import get_skyfield_data_path
 
-from emulator.ephemeris import Ephemeris, Shell, satrec
+from emulator.ephemeris import Ephemeris, Shell, members, satrec
 from emulator.frames import Tracks, rotate_z
 from emulator.scenario import Scenario
 from emulator.sections import Station
@@ -255,10 +255,10 @@ def _satellites(scenario: Scenario, window: _Window) -> Iterator[tuple[str, Eart
     for each in scenario.constellation:
         pattern = each.walker_pattern()
         if pattern:
-            shell = Shell.of(pattern)
+            shell = Shell.of(pattern, members(each))
             for index, name in enumerate(each.node_names()):
                 yield name, _WalkerSatellite(shell.one(index), index, window.first)
-        for satellite in each.satellite:
+        for satellite in each.catalogued():
             yield satellite.name, EarthSatellite.from_satrec(satrec(satellite), window.first.ts)
 
 

@@ -31,6 +31,7 @@ from emulator.faults import all_outages
 from emulator.lab import costs, spent, traffic
 from emulator.linkplan import LinkPlan
 from emulator.outages import lost
+from emulator.part import part_of
 from emulator.scenario import Scenario
 
 _TABLES = """
@@ -246,6 +247,7 @@ def summarise(run_dir: Path, recorder: Recorder, plan: LinkPlan, kernel: str) ->
         "clock": clock_of(kernel),
         "rate_scale": scenario.scenario.rate_scale,
         "nodes": len(plan.network.nodes),
+        "part": part_of(scenario),
         "ports": len(plan.network.ports),
         "steps": len(steps),
         "changes": sum(step["changes"] for step in steps),

@@ -5,7 +5,6 @@ created. A scenario that loaded is self-contained: element files are read into i
 ``to_json`` gives the effective scenario that a run keeps.
 """
 
-import dataclasses
 import json
 import math
 import os
@@ -17,12 +16,22 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from emulator import scenario_checks
 from emulator.errors import Problem, ScenarioError
+from emulator.expanding import with_figures
 from emulator.fields import Name, Section
-from emulator.sections import Constellation, Event, Failures, Ground, Isl, Routing, Run, Storm
+from emulator.sections import (
+    Constellation,
+    Emulate,
+    Event,
+    Failures,
+    Ground,
+    Isl,
+    Routing,
+    Run,
+    Storm,
+)
 from emulator.terminals import Terminal, catalogue, from_catalogue
 from emulator.workloads import Workload
 from topologies import presets
-from topologies.elements import parse
 
 
 class Scenario(Section):
@@ -38,6 +47,7 @@ class Scenario(Section):
     event: tuple[Event, ...] = ()
     failures: Failures = Failures()
     storm: tuple[Storm, ...] = ()
+    emulate: Emulate | None = None
 
     @classmethod
     def load(cls, reference: str | Path) -> "Scenario":
@@ -63,7 +73,7 @@ class Scenario(Section):
         except RecursionError as error:
             raise ScenarioError((_file_problem(path, _reason(error)),)) from None
         problems: list[Problem] = []
-        table = _with_elements(table, path, problems)
+        table = with_figures(table, path, problems, _reason)
         table = _with_models(table, path, problems)
         table = _with_own_protocol(table, path)
         try:
@@ -130,33 +140,6 @@ def _frozen(value: Any, levels: int = 20) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(_frozen(each, levels - 1) for each in value)
     return value
-
-
-def _with_elements(table: dict[str, Any], path: Path, problems: list[Problem]) -> dict[str, Any]:
-    """Return ``table`` with each ``elements_file`` replaced by the figures that it holds."""
-    constellations = table.get("constellation")
-    if not isinstance(constellations, tuple):
-        return table
-    replaced = []
-    for index, entry in enumerate(constellations):
-        try:
-            replaced.append(_with_satellites(entry, path.parent))
-        except (OSError, ValueError) as error:
-            key, named = f"constellation[{index}].elements_file", repr(entry["elements_file"])
-            remedy = "Name a TLE file, or OMM as .json, .csv or .xml, relative to this file"
-            problems.append(Problem(path.name, key, named, _reason(error), remedy))
-            replaced.append(entry)
-    return {**table, "constellation": tuple(replaced)}
-
-
-def _with_satellites(entry: Any, folder: Path) -> Any:
-    named = entry.get("elements_file") if isinstance(entry, dict) else None
-    if not isinstance(named, str) or entry.get("satellite"):
-        return entry
-    file = folder / named
-    sets = parse(file.read_text(encoding="utf-8"), file.suffix)
-    rest = {key: value for key, value in entry.items() if key != "elements_file"}
-    return {**rest, "satellite": tuple(dataclasses.asdict(each) for each in sets)}
 
 
 def _with_models(table: dict[str, Any], path: Path, problems: list[Problem]) -> dict[str, Any]:

@@ -6,17 +6,19 @@ Works on plain values so that ``sections.py`` stays the description of the file'
 import ast
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from emulator import understanding
 from emulator.errors import Problem, unknown
+from emulator.roster import Roster
 from emulator.workload_checks import workload_checks
 
 MAX_STEPS = 1_000_000
 MAX_NODES = 65_000
+MAX_PLANNED = 1_100_000
 MAX_FAILURES = 100_000
 
 _REMEDIES = {
@@ -82,14 +84,14 @@ def cross_checks(known: dict[str, Any], file: str) -> Iterator[Problem]:
     """Yield what no single section can know; sections missing from ``known`` are passed over."""
     constellations = known.get("constellation", ())
     stations = known["ground"].station if "ground" in known else ()
-    satellites = [name for each in constellations for name in each.node_names()]
-    nodes = satellites + [station.name for station in stations]
+    satellites = Roster(constellations)
+    nodes = Roster(constellations, [station.name for station in stations])
     # An elements_file that still stands there could not be read: its satellites are not known.
     unread = any(each.elements_file for each in constellations)
     complete = "constellation" in known and "ground" in known and not unread
     yield from _size_checks(known, len(nodes), file)
-    yield from _duplicates(nodes, "node name", file)
-    yield from _duplicates([each.name for each in constellations], "constellation name", file)
+    yield from _duplicates(nodes.repeated(), "node name", file)
+    yield from _duplicates(Counter(e.name for e in constellations), "constellation name", file)
     if "terminals" in known:
         yield from _terminal_checks(constellations, stations, known["terminals"], file)
     if "constellation" in known:
@@ -146,14 +148,14 @@ _ON_GRIDS = ("grid",)
 
 def _grid_checks(word: str, constellations: Any, isls: Any, file: str) -> Iterator[Problem]:
     names = [each.name for each in constellations]
-    grids = [each for each in constellations if each.walker_pattern()]
+    grids = [each for each in constellations if each.full_pattern()]
     laid = any(
         i.pattern == "grid" and (not i.constellations or names[0] in i.constellations) for i in isls
     )
     if len(names) != 1:
         reason = f"needs one grid of planes and slots, but there are {len(names)} constellations"
     elif not grids:
-        reason = f"needs planes and slots, but {names[0]!r} is no Walker constellation"
+        reason = f"needs planes and slots, but {names[0]!r} is no whole Walker pattern"
     elif not laid:
         reason = f"needs links to all four neighbours, but no [[isl]] lays a grid over {names[0]!r}"
     else:
@@ -171,13 +173,20 @@ def _size_checks(known: dict[str, Any], nodes: int, file: str) -> Iterator[Probl
             yield Problem(
                 file, "scenario.step_s", str(run.step_s), f"makes {steps:.0f} steps", remedy
             )
-    if nodes > MAX_NODES:
-        remedy = "Split the scenario: the address plan numbers nodes in 16 bits"
+    emulate = known.get("emulate")
+    if nodes > (MAX_PLANNED if emulate and emulate.whole is None else MAX_NODES):
+        remedy = f"Name a part to run in [emulate], of at most {MAX_NODES} nodes"
+        if nodes > MAX_PLANNED:
+            remedy = f"Split the scenario: at most {MAX_PLANNED} are planned"
         yield Problem(file, "constellation", "", f"makes {nodes} nodes", remedy)
+    if emulate and emulate.around and "ground" in known:
+        names = [station.name for station in known["ground"].station]
+        named = emulate.around.stations
+        yield from unknown(named, names, "emulate.around.stations", "station", file)
 
 
-def _duplicates(names: list[str], what: str, file: str) -> Iterator[Problem]:
-    for name, count in Counter(names).items():
+def _duplicates(times: Mapping[str, int], what: str, file: str) -> Iterator[Problem]:
+    for name, count in times.items():
         if count > 1:
             yield Problem(file, what, repr(name), f"is used {count} times", "Make names unique")
 
@@ -212,8 +221,8 @@ def _isl_checks(isls: Any, constellations: Any, satellites: Any, file: str) -> I
                 yield Problem(file, f"{key}.{name}", repr(value), reason, remedy)
         if isl.pattern == "pairs" or isl.pairs:
             yield from _pair_checks(isl, key, satellites, file)
-            named = {name for pair in isl.pairs for name in pair}
-            chosen = [each for each in constellations if named & set(each.node_names())]
+            named = [name for pair in isl.pairs for name in pair]
+            chosen = [e for e in constellations if any(e.index(n) is not None for n in named)]
         else:
             chosen = [by_name[n] for n in isl.constellations or by_name if n in by_name]
         if isl.pattern == "grid" and any(each.walker is None for each in chosen):
@@ -252,14 +261,12 @@ def _pair_checks(isl: Any, key: str, satellites: Any, file: str) -> Iterator[Pro
 
 
 def _event_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iterator[Problem]:
-    ports = {name: fits for fits, names in _fits(known) for name in names}
     for index, event in enumerate(known.get("event", ())):
         key, what = f"event[{index}]", event.action.split()[0]
         named = event.target[:1] if what == "terminal" else event.target
         allowed, kind = (satellites, "satellite") if what == "satellite" else (nodes, "node")
         yield from unknown(named, allowed, f"{key}.target", kind, file)
-        if what == "terminal" and named[0] in ports:
-            own = ports[named[0]]
+        if what == "terminal" and (own := _ports(known, named[0])) is not None:
             yield from unknown(event.target[1:], own, f"{key}.target", "port", file, named[0])
         yield from _begins_in_time(known, key, event.at_s, file)
     for index, storm in enumerate(known.get("storm", ())):
@@ -268,14 +275,16 @@ def _event_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iterato
     yield from _failure_checks(known, len(satellites), file)
 
 
-def _fits(known: Any) -> Iterator[tuple[list[str], list[str]]]:
-    """Names of the ports of alike nodes, and the names of these nodes."""
+def _ports(known: Any, name: str) -> list[str] | None:
+    """Names of the ports of a node, None where there is no such node."""
     for each in known["constellation"]:
-        fits = {"isl": each.isl, "gsl": each.gsl}
-        own = [f"{medium}{n}" for medium, fit in fits.items() if fit for n in range(fit.count)]
-        yield own, each.node_names()
+        if each.index(name) is not None:
+            fits = {"isl": each.isl, "gsl": each.gsl}
+            return [f"{medium}{n}" for medium, fit in fits.items() if fit for n in range(fit.count)]
     for station in known["ground"].station:
-        yield [f"gsl{n}" for n in range(station.antennas.count)], [station.name]
+        if station.name == name:
+            return [f"gsl{n}" for n in range(station.antennas.count)]
+    return None
 
 
 def _begins_in_time(known: Any, key: str, at_s: float, file: str) -> Iterator[Problem]:

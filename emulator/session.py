@@ -26,6 +26,7 @@ from emulator.kernel.tunnel import Kind
 from emulator.kernel.usermode import UserModeKernel, Virtual
 from emulator.linkplan import LinkPlan
 from emulator.needs import Needs
+from emulator.part import emulated
 from emulator.scenario import Scenario
 from emulator.units import NS_PER_S
 
@@ -80,7 +81,7 @@ class Session:
         hold: bool,
         pcap: Sequence[str] = (),
     ) -> None:
-        self.scenario = scenario
+        self.scenario = scenario = emulated(scenario, source)
         self.kernel = kernel
         self.hold = hold
         self.plan = LinkPlan.of(scenario)

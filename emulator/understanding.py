@@ -8,16 +8,17 @@ from itertools import combinations, product
 from typing import Any
 
 from emulator.errors import Problem
+from emulator.roster import Roster
 
 
 def isl_terminal_checks(known: Any, constellations: Any, file: str) -> Iterator[Problem]:
     """Of each ``[[isl]]``: constellations whose lasers can never link, but are to."""
     carried = {each.name: each.isl.kind for each in constellations if each.isl}
-    owner = {name: each.name for each in constellations for name in each.node_names()}
+    owner = Roster(constellations).owner
     for index, isl in enumerate(known.get("isl", ())):
         own = list(isl.constellations or (each.name for each in constellations))
         if isl.pattern == "pairs":
-            key, asked = "pairs", [(owner.get(a), owner.get(b)) for a, b in isl.pairs]
+            key, asked = "pairs", [(owner(a), owner(b)) for a, b in isl.pairs]
         elif isl.to:
             key, asked = "to", list(product(own, isl.to))
         elif isl.pattern in ("nearest", "visible"):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from emulator.errors import Problem, unknown
+from emulator.roster import Roster
 
 
 def _flow_checks(known: Any, work: Any, key: str, nodes: Any, file: str) -> Iterator[Problem]:
@@ -39,7 +40,7 @@ def _offload_checks(
 ) -> Iterator[Problem]:
     shells = {each.name: each for each in known["constellation"]}
     where = f"{key}.sources" if work.sources else f"{key}.source"
-    allowed = [*satellites, *(shells if work.sources else ())]
+    allowed = Roster(known["constellation"], list(shells)) if work.sources else satellites
     yield from unknown(work.named, allowed, where, "satellite", file)
     stations = known["ground"].station
     if not stations:
@@ -49,8 +50,8 @@ def _offload_checks(
         when = "first_s" if work.every_s else "capture_s"
         remedy = "Capture earlier or lengthen duration_s"
         yield Problem(file, f"{key}.{when}", str(work.first_image_s), "is after the end", remedy)
-    owner = {name: shell for shell in shells.values() for name in shell.node_names()}
-    own = [shells.get(name) or owner.get(name) for name in work.named]
+    owner = Roster(known["constellation"]).owner
+    own = [shells.get(name) or shells.get(owner(name) or "") for name in work.named]
     on_board = {shell.name: shell.computer for shell in own if shell}
     on_ground = {each.name: each.computer for each in stations}
     told: set[str] = set()

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from emulator.ephemeris import members
 from emulator.scenario import Scenario
 
 FIRST_AS = 4_200_000_000
@@ -19,7 +20,8 @@ def as_numbers(scenario: Scenario) -> np.ndarray:
         if scenario.routing.bgp_as == "satellite":
             sizes += [1] * each.size
         elif walker := each.walker_pattern():
-            sizes += [walker.per_plane] * walker.planes
+            own = np.arange(walker.total)[members(each)] // walker.per_plane
+            sizes += np.unique(own, return_counts=True)[1].tolist()
         else:
             sizes.append(each.size)
     sizes += [1] * len(scenario.ground.station)

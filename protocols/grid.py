@@ -54,9 +54,9 @@ class Places:
         [each] = scenario.constellation
         walker = each.walker_pattern()
         isl = next(i for i in scenario.isl if i.pattern == "grid" and applies(i, each))
-        closed = walker.raan_span_deg == 360.0 if isl.seam is None else isl.seam == "closed"
+        closed = walker.closed if isl.seam is None else isl.seam == "closed"
         closed = closed and walker.planes > 2
-        return cls(walker.planes, walker.per_plane, closed, round(walker.phasing) if closed else 0)
+        return cls(walker.planes, walker.per_plane, closed, round(walker.shift) if closed else 0)
 
     @property
     def size(self) -> int:

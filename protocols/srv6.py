@@ -66,7 +66,7 @@ def corners(plan: LinkPlan) -> np.ndarray:
     """Return the corner of each pair of nodes, ``(nodes, nodes)``, -1 where there is none."""
     found = np.full((plan.network.size,) * 2, _NO_WAYPOINT)
     each, laid = plan.scenario.constellation[0], plan.scenario.isl
-    grid = each.walker_pattern() and any(isl.pattern == "grid" for isl in laid)
+    grid = each.full_pattern() and any(isl.pattern == "grid" for isl in laid)
     if len(plan.scenario.constellation) == 1 and grid:
         places = Places.of(plan.scenario)
         plane, slot = np.divmod(np.arange(places.size), places.per_plane)

@@ -17,31 +17,37 @@ _TIES = 4
 """So many satellites of a symmetric shell may be equally far from one."""
 
 
-def ring(order: np.ndarray) -> np.ndarray:
-    """Join each satellite of ``order`` with the next, the last with the first: ``(n, 4)``."""
-    if len(order) < 2:
+def ring(order: np.ndarray, arc: bool = False) -> np.ndarray:
+    """Join each satellite of ``order`` with the next, the last with the first: ``(n, 4)``.
+
+    Of an ``arc`` the last is not joined to the first. ``order`` may be many rings ``(rings, n)``.
+    """
+    order = np.atleast_2d(order)
+    if order.shape[1] < 2:
         return np.empty((0, 4), dtype=np.int32)
-    pairs = np.column_stack((order, np.roll(order, -1)))
-    if len(order) == 2:
-        pairs = pairs[:1]
-    return _with_terminals(pairs, FORE, AFT)
+    pairs = np.stack((order, np.roll(order, -1, axis=1)), axis=-1)
+    if order.shape[1] == 2 or arc:
+        pairs = pairs[:, :-1]
+    return _with_terminals(pairs.reshape(-1, 2), FORE, AFT)
 
 
-def grid(planes: int, per_plane: int, first: int, closed: bool, phasing: float = 0) -> np.ndarray:
+def grid(
+    planes: int, per_plane: int, first: int, closed: bool, phasing: float = 0, arc: bool = False
+) -> np.ndarray:
     """+Grid over a Walker pattern whose satellites start at index ``first``, plane-major.
 
     Each satellite links fore and aft in its plane and to the same slot of the next plane.
     ``closed`` joins the last plane to the first (delta patterns); a star pattern keeps the seam
     open. Once around, the phase between planes adds up to ``phasing`` slots, so the last plane
-    joins the slot that many ahead: every link across planes then has the same geometry.
+    joins the slot that many ahead: every link across planes then has the same geometry. A plane
+    that is an ``arc`` has no link from its last satellite to its first.
     """
     index = first + np.arange(planes * per_plane).reshape(planes, per_plane)
-    rows = [ring(plane) for plane in index]
-    sides = [(index[plane], index[plane + 1]) for plane in range(planes - 1)]
+    sides = [np.stack((index[:-1], index[1:]), axis=-1).reshape(-1, 2)]
     if closed and planes > 2:
-        sides.append((index[-1], np.roll(index[0], -round(phasing))))
-    rows += [_with_terminals(np.column_stack(side), RIGHT, LEFT) for side in sides]
-    return np.concatenate(rows)
+        sides.append(np.column_stack((index[-1], np.roll(index[0], -round(phasing)))))
+    across = _with_terminals(np.concatenate(sides), RIGHT, LEFT)
+    return np.concatenate((ring(index, arc), across))
 
 
 def pairs(rows: list[tuple[int, int]]) -> np.ndarray:

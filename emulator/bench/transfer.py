@@ -52,7 +52,7 @@ def in_a_row(lasers: int = 1, range_km: float = RANGE_KM, rate_gbps: float = RAT
                 "name": "sat",
                 "walker": f"0:{satellites}/{satellites}/0",
                 "altitude_km": altitude_km,
-                "raan_span_deg": satellites * _APART_DEG,
+                "raan_spacing_deg": _APART_DEG,
                 "isl": {"kind": "laser", "count": 2},
             },
         ),

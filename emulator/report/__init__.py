@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from emulator.part import part_of
 from emulator.report import figures
 from emulator.report.light import causes_of_loss, charge_of_batteries
 from emulator.report.links import Delay, Link, Pair, delays, links, pair_of, unforeseen
@@ -139,8 +140,11 @@ def _key_figures(record: RunRecord, known: Sequence[Link]) -> list[tuple[str, st
     summary, network = record.summary, record.plan.network
     media = Counter(link.medium for link in known)
     lag = summary["lag_ms"]
+    nodes = "satellites and ground stations"
+    if part := part_of(record.scenario):
+        nodes += f", a part of {part['of']:,}: {part['which']}; to the others there are no links"
     found = [
-        (f"{len(network.satellites)} + {len(network.stations)}", "satellites and ground stations"),
+        (f"{len(network.satellites)} + {len(network.stations)}", nodes),
         (f"{media['isl']} + {media['gsl']}", "laser and ground links that came up"),
     ]
     if rtt := summary["rtt"]:

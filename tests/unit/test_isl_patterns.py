@@ -69,7 +69,7 @@ def test_every_link_across_planes_has_the_phase_of_the_pattern(
         phasing=data.draw(st.integers(0, planes - 1)),
         altitude_km=550.0,
         raan_start_deg=0.0,
-        raan_span_deg=360.0,
+        raan_spacing_deg=360.0 / planes,
     )
     rows = isl.grid(planes, per_plane, 0, closed=True, phasing=shell.phasing)
     assert degrees(rows) == dict.fromkeys(range(shell.total), 4)

@@ -130,7 +130,7 @@ def states(altitude_km: float, inclination_deg: float, node_deg: float, phase_de
             phasing=0,
             altitude_km=altitude_km,
             raan_start_deg=raan_deg,
-            raan_span_deg=360.0,
+            raan_spacing_deg=360.0,
         )
         orbit = replace(Shell.of(one), latitude_rad=np.radians([[latitude_deg]]))
         state = np.empty((2, len(t_s), 1, 3))

@@ -122,7 +122,7 @@ FAULTS = [
         "constellation.[]",
         SHELL | {"walker": f"53:{MAX_NODES}/1/0"},
         f"makes {MAX_NODES + 15} nodes",
-        "Split",
+        "Name a part",
         key="constellation",
         value="",
     ),

@@ -43,7 +43,7 @@ def walker(inclination_deg: float, altitude_km: float, total: int, planes: int) 
         phasing=1.0,
         altitude_km=altitude_km,
         raan_start_deg=10.0,
-        raan_span_deg=360.0,
+        raan_spacing_deg=360.0 / planes,
     )
 
 

@@ -52,7 +52,7 @@ def shell(altitude_km: float, satellites: int) -> Walker:
         phasing=0,
         altitude_km=altitude_km,
         raan_start_deg=0.0,
-        raan_span_deg=360.0,
+        raan_spacing_deg=360.0,
     )
 
 

@@ -34,7 +34,7 @@ def pattern(
         phasing=phasing,
         altitude_km=altitude_km,
         raan_start_deg=10.0,
-        raan_span_deg=RAAN_SPAN_DEG[form],
+        raan_spacing_deg=RAAN_SPAN_DEG[form] / planes,
     )
 
 
@@ -67,7 +67,7 @@ def test_counts_and_even_spacing(shell: Walker) -> None:
     nodes = raan.reshape(shell.planes, shell.per_plane)
     assert (nodes == nodes[:, :1]).all()
     steps = np.diff(nodes[:, 0]) % 360
-    assert steps == pytest.approx(shell.raan_span_deg / shell.planes, abs=ARC_SECOND_DEG)
+    assert steps == pytest.approx(shell.raan_spacing_deg, abs=ARC_SECOND_DEG)
     phase = (np.diff(by_plane[:, 0]) - 360 * shell.phasing / shell.total) % 360
     assert np.minimum(phase, 360 - phase) == pytest.approx(0, abs=ARC_SECOND_DEG)
 
