@@ -21,9 +21,10 @@ class Roster:
     def __contains__(self, name: object) -> bool:
         return self.owner(str(name)) is not None or name in self._others
 
-    def owner(self, name: str) -> str | None:
+    def owner(self, name: str | None) -> Any:
         """Return the constellation of a satellite, None where there is none of that name."""
-        return next((e.name for e in self._constellations if e.index(name) is not None), None)
+        found = (each for each in self._constellations if name and each.index(name) is not None)
+        return next(found, None)
 
     def repeated(self) -> dict[str, int]:
         """Return names that are used more than once, and how often.

@@ -14,11 +14,14 @@ from emulator.roster import Roster
 def isl_terminal_checks(known: Any, constellations: Any, file: str) -> Iterator[Problem]:
     """Of each ``[[isl]]``: constellations whose lasers can never link, but are to."""
     carried = {each.name: each.isl.kind for each in constellations if each.isl}
-    owner = Roster(constellations).owner
+    roster = Roster(constellations)
     for index, isl in enumerate(known.get("isl", ())):
         own = list(isl.constellations or (each.name for each in constellations))
         if isl.pattern == "pairs":
-            key, asked = "pairs", [(owner(a), owner(b)) for a, b in isl.pairs]
+            key, asked = (
+                "pairs",
+                [(_name_of(roster.owner(a)), _name_of(roster.owner(b))) for a, b in isl.pairs],
+            )
         elif isl.to:
             key, asked = "to", list(product(own, isl.to))
         elif isl.pattern in ("nearest", "visible"):
@@ -31,6 +34,10 @@ def isl_terminal_checks(known: Any, constellations: Any, file: str) -> Iterator[
                 reason = f"are to link, but {_never(*kinds, known['terminals'])}"
                 remedy = f"Give both one kind, or leave one of them out of this [[isl]]; {_REASONS}"
                 yield Problem(file, f"isl[{index}].{key}", f"{a!r}, {b!r}", reason, remedy)
+
+
+def _name_of(constellation: Any) -> str | None:
+    return constellation and constellation.name
 
 
 def ground_terminal_checks(

@@ -51,7 +51,7 @@ def _offload_checks(
         remedy = "Capture earlier or lengthen duration_s"
         yield Problem(file, f"{key}.{when}", str(work.first_image_s), "is after the end", remedy)
     owner = Roster(known["constellation"]).owner
-    own = [shells.get(name) or shells.get(owner(name) or "") for name in work.named]
+    own = [shells.get(name) or owner(name) for name in work.named]
     on_board = {shell.name: shell.computer for shell in own if shell}
     on_ground = {each.name: each.computer for each in stations}
     told: set[str] = set()
