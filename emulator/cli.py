@@ -11,6 +11,7 @@ import click
 
 from emulator import __version__
 from emulator.errors import LasermeshError
+from emulator.experiments.commands import experiment
 
 _FORMATS = click.Choice(["table", "json", "csv", "npz"])
 
@@ -369,6 +370,9 @@ def compare(
     from emulator.lab import show
 
     sys.exit(show.compare(scenario, routings, repeat, clock, at_once, runs, form))
+
+
+cli.add_command(experiment)
 
 
 @cli.command(hidden=True)

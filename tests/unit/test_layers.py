@@ -29,6 +29,7 @@ PURE = {
 }
 LAB = ("convergence", "course", "fib", "pcap", "reachability", "walking")
 PURE |= {f"emulator.lab.{name}" for name in LAB}
+PURE |= {f"emulator.experiments.{name}" for name in ("base", "formulas", "lattice", "scenes")}
 PHYSICS = ("acquisition", "fading", "gas", "modcods", "optics", "power", "radio", "rain", "sun")
 PURE |= {f"emulator.physics.{name}" for name in (*PHYSICS, "turbulence", "weather")}
 PURE |= {"emulator.physics"}
