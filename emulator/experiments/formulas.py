@@ -160,3 +160,13 @@ def node_over_deg(
     u = math.asin(math.sin(latitude) / math.sin(lean))
     ahead_deg = math.degrees(math.atan2(math.cos(lean) * math.sin(u), math.cos(u)))
     return (sidereal_deg + longitude_deg - ahead_deg) % 360.0, math.degrees(u)
+
+
+def arc_rtt_ms(altitude_km: float, apart_km: float) -> float:
+    """Round trip straight up, along the arc at a height, and straight down.
+
+    ``apart_km``: great circle on the ground. Chords between satellites are a little shorter, and
+    slanted legs cut the corners.
+    """
+    arc_km = apart_km * (EARTH_MEAN_RADIUS_KM + altitude_km) / EARTH_MEAN_RADIUS_KM
+    return 2 * one_way_ms(arc_km + 2 * altitude_km)

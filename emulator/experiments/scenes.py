@@ -132,8 +132,12 @@ def plane_over(
     place: str, inclination_deg: float, altitude_km: float, at_s: float, start: str = START
 ) -> float:
     """RAAN at ``start`` of the plane that passes over a city ``at_s`` later, flying north."""
-    moment = datetime.fromisoformat(start)
-    jd, fraction = julian_date(moment, np.array([at_s]))
-    sidereal_deg = float(np.degrees(gmst_rad(jd, fraction))[0])
-    node_deg, _ = node_over_deg(inclination_deg, CITIES[place], sidereal_deg)
+    over_deg = sidereal_deg(datetime.fromisoformat(start), at_s)
+    node_deg, _ = node_over_deg(inclination_deg, CITIES[place], over_deg)
     return (node_deg - node_rate_deg_s(altitude_km, inclination_deg) * at_s) % 360.0
+
+
+def sidereal_deg(start: datetime, at_s: float = 0.0) -> float:
+    """By how much Greenwich is turned from the equinox ``at_s`` after a UTC moment."""
+    jd, fraction = julian_date(start, np.array([at_s]))
+    return float(np.degrees(gmst_rad(jd, fraction))[0])

@@ -1,13 +1,17 @@
 """Closed forms of experiments, against published tables, Skyfield and other ways to the figure."""
 
 import math
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from skyfield.api import wgs84
+from skyfield.api import EarthSatellite, load, wgs84
 
+from emulator.ephemeris import satrec
 from emulator.experiments import formulas, scenes
 from emulator.experiments.lattice import Lattice
+from emulator.experiments.tracks import Tracks, Waits, pass_lengths_s, streets_cover
+from emulator.sections import Satellite
 from emulator.units import EARTH_RADIUS_KM
 
 ROUNDED_MS = 0.006
@@ -175,3 +179,62 @@ def test_a_path_over_the_grid_is_longer_than_the_straight_one_and_nearly_symmetr
     assert there_ms > 2 * formulas.one_way_ms(chord_km)
     # A zigzag of 1.2 is what studies of such grids find: 78 ms; the straight arc takes 64.
     assert 0.9 * 64 < there_ms < 78
+
+
+def test_tracks_stand_where_skyfield_has_them() -> None:
+    # A single satellite by SGP4 without drag and eccentricity: a quarter of a degree off in hours
+    # is what periodic J2 terms make (Vallado, section 9.6.3).
+    start = datetime(2026, 8, 22, tzinfo=UTC)
+    tracks = Tracks(
+        altitude_km=550.0,
+        inclination_deg=53.0,
+        node_deg=np.array([40.0]),
+        u_deg=np.array([10.0]),
+        sidereal_deg=scenes.sidereal_deg(start),
+    )
+    motion = formulas.mean_motion_deg_s(550.0) * 86400 / 360
+    satellite = Satellite(
+        name="one",
+        epoch=start,
+        mean_motion_rev_day=motion,
+        eccentricity=0.0,
+        inclination_deg=53.0,
+        raan_deg=40.0,
+        arg_perigee_deg=0.0,
+        mean_anomaly_deg=10.0,
+    )
+    scale = load.timescale(builtin=True)
+    t_s = np.array([0.0, 600.0, 3600.0, 7200.0])
+    when = scale.utc(2026, 8, 22, 0, 0, t_s)
+    below = wgs84.geographic_position_of(
+        EarthSatellite.from_satrec(satrec(satellite), scale).at(when)
+    )
+    sin, longitude = tracks.below(t_s)
+    geocentric = [formulas.geocentric_deg(each) for each in below.latitude.degrees]
+    assert np.degrees(np.arcsin(sin[0])) == pytest.approx(geocentric, abs=0.25)
+    east_deg = np.degrees(longitude[0]) - below.longitude.degrees
+    assert (east_deg + 180) % 360 - 180 == pytest.approx(0, abs=0.3)
+
+
+def test_waits_are_gaps_squared_over_twice_the_time() -> None:
+    seen = np.zeros(1000, dtype=bool)
+    seen[[0, 100, 400, 999]] = True
+    gaps_s = np.array([100, 300, 599]) * 60.0
+    waits = Waits.of(seen, 60.0)
+    # From any moment in a gap of n steps the wait is n - k steps: their mean is (n - 1) / 2.
+    steps = gaps_s / 60
+    assert waits.mean == pytest.approx((steps * (steps - 1) / 2).sum() / 1000)
+    assert waits.longest == 598
+    assert pass_lengths_s(np.array([0, 1, 1, 0, 1, 1, 1, 0, 1], dtype=bool), 10.0).tolist() == [
+        20,
+        30,
+    ]
+
+
+def test_streets_of_coverage() -> None:
+    assert streets_cover(1168, 10, 10, 30.3, 28.5)  # the preset, all the Earth above 10 degrees
+    assert not streets_cover(1168, 25, 10, 30.3, 28.5)
+    # Iridium is designed for 8.2 degrees, to the digits of its published figures.
+    assert streets_cover(780, 8.0, 11, 31.6, 22.0)
+    assert not streets_cover(780, 8.5, 11, 31.6, 22.0)
+    assert not streets_cover(500, 5, 5, 30.0, 30.0)  # neighbours in the plane do not even meet

@@ -29,7 +29,8 @@ PURE = {
 }
 LAB = ("convergence", "course", "fib", "pcap", "reachability", "walking")
 PURE |= {f"emulator.lab.{name}" for name in LAB}
-PURE |= {f"emulator.experiments.{name}" for name in ("base", "formulas", "lattice", "scenes")}
+_EXPERIMENTS = ("base", "formulas", "lattice", "scenes", "tracks")
+PURE |= {f"emulator.experiments.{name}" for name in _EXPERIMENTS}
 PHYSICS = ("acquisition", "fading", "gas", "modcods", "optics", "power", "radio", "rain", "sun")
 PURE |= {f"emulator.physics.{name}" for name in (*PHYSICS, "turbulence", "weather")}
 PURE |= {"emulator.physics"}

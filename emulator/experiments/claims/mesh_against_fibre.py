@@ -100,15 +100,26 @@ def _round_trips_ms(run: Run) -> Mapping[tuple[str, str], np.ndarray]:
     network = plan.network
     cities = [network.node(name).index for name in _CITIES]
     pairs = list(combinations(range(len(cities)), 2))
+    size, satellites = len(network.nodes), len(network.satellites)
     steps = []
     for step in range(plan.steps):
         links = plan.links(step)
         ends = network.port_node[links["a"]], network.port_node[links["b"]]
-        size = len(network.nodes)
-        # A city is where a path ends, not a way between satellites.
-        graph = coo_matrix((links["delay_ns"] / 1e6, ends), shape=(size, size)).tocsr()
-        far_ms = dijkstra(graph, directed=False, indices=cities)
-        steps.append([2 * far_ms[i, cities[j]] for i, j in pairs])
+        low, high, one_way_ms = np.minimum(*ends), np.maximum(*ends), links["delay_ns"] / 1e6
+        up = high >= satellites
+        # Ways lead up from a city and nowhere up again: no city is a relay of others.
+        rows = np.concatenate((high, low[~up]))
+        columns = np.concatenate((low, high[~up]))
+        weights = np.concatenate((one_way_ms, one_way_ms[~up]))
+        graph = coo_matrix((weights, (rows, columns)), shape=(size, size)).tocsr()
+        far_ms = dijkstra(graph, indices=cities)
+        own = {city: up & (high == city) for city in cities}
+        steps.append(
+            [
+                2 * float((far_ms[i, low[own[cities[j]]]] + one_way_ms[own[cities[j]]]).min())
+                for i, j in pairs
+            ]
+        )
     table = np.array(steps)
     return {(_CITIES[i], _CITIES[j]): table[:, k] for k, (i, j) in enumerate(pairs)}
 

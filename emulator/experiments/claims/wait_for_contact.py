@@ -1,0 +1,375 @@
+"""How long does a satellite wait for the ground, alone, in a ring, or with a relay?"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from functools import cache
+
+import networkx as nx
+import numpy as np
+
+from emulator.experiments import formulas, scenes
+from emulator.experiments.base import (
+    Drawing,
+    Experiment,
+    Findings,
+    Prediction,
+    Runs,
+    Scene,
+    Scenes,
+    Settings,
+    Verdict,
+)
+from emulator.experiments.drawing import MEASURED, PLANNED, bars
+from emulator.experiments.evidence import Run
+from emulator.experiments.tracks import Tracks, Waits, pass_lengths_s, streets_cover
+
+_THREE = ("miyun", "kashi", "sanya")
+_FIVE = (*_THREE, "lijiang", "mohe")
+_MASK_DEG = 5.0
+_STAR_MASK_DEG = 10.0
+_DAYS_S, _STEP_S = 3 * 86400.0, 20.0
+_DAY_S, _RELAY_STEP_S = 86400.0, 60.0
+_CAPTURE_S = 10.0
+_RING = "97.4:12/1/0"
+_ALTITUDE_KM = 500.0
+_RAAN_DEG = 305.0
+"""That of the twelve that fly, in August 2026."""
+_X_BAND_GBPS = 1.2
+_OPERATIONS = 8e13
+_DEFLECTION_S = 4.0
+"""The vertical is up to 0.19 degrees off; at 5 degrees a satellite at 500 km rises by 0.05 to
+0.06 degrees a second."""
+
+
+def _ring(
+    label: str,
+    about: str,
+    duration_s: float,
+    step_s: float,
+    places: tuple[str, ...],
+    **more: object,
+) -> scenes.Scenario:
+    computer = {"tops": 744, "utilisation": 0.3}
+    stations = [
+        scenes.station(place, _MASK_DEG, 12, computer=computer | {"tops": 2000}) for place in places
+    ]
+    shell = scenes.shell(
+        "tb",
+        _RING,
+        _ALTITUDE_KM,
+        raan_start_deg=_RAAN_DEG,
+        isl={"kind": "laser", "count": 2},
+        gsl={"kind": "beam", "count": len(places)},
+        computer=computer,
+    )
+    return scenes.sky(
+        label,
+        about,
+        duration_s,
+        [shell],
+        stations,
+        more.pop("workload", []),
+        terminals={
+            "laser": scenes.ideal(100.0, 5000),
+            "beam": scenes.ideal(_X_BAND_GBPS),
+            "dish": scenes.ideal(_X_BAND_GBPS),
+        },
+        scenario={"step_s": step_s, "rate_scale": 1000.0}
+        | {key: more.pop(key).isoformat() for key in ("start",) if key in more},
+        **more,
+    )
+
+
+def _relayed() -> tuple[scenes.Scenario, scenes.Scenario]:
+    """The ring below Guowang's star: a day, and a minute of it with packets."""
+    ring = scenes.shell(
+        "tb",
+        _RING,
+        _ALTITUDE_KM,
+        raan_start_deg=_RAAN_DEG,
+        isl={"kind": "laser", "count": 3},
+        gsl=None,
+    )
+    star = scenes.shell(
+        "gw",
+        "86.5:60/6/3",
+        1168,
+        form="star",
+        raan_start_deg=229.7,
+        raan_spacing_deg=30.3,
+        isl={"kind": "laser", "count": 8},
+    )
+    lasers = [
+        {"pattern": "ring", "constellations": ["tb"]},
+        {
+            "pattern": "grid",
+            "constellations": ["gw"],
+            "seam": "open",
+            "latitude_cut_deg": 70,
+        },
+        {"pattern": "nearest", "constellations": ["tb"], "to": ["gw"], "k": 1},
+    ]
+    pings = [["tb-01-01", "miyun"], ["tb-01-07", "miyun"], ["tb-01-04", "sanya"]]
+
+    def sky(label: str, about: str, duration_s: float, step_s: float) -> scenes.Scenario:
+        return scenes.sky(
+            label,
+            about,
+            duration_s,
+            [ring, star],
+            [scenes.station(place, _STAR_MASK_DEG, 2) for place in _THREE],
+            [{"kind": "ping", "pairs": pings, "interval_s": min(1.0, duration_s)}],
+            isl=lasers,
+            scenario={"step_s": step_s},
+        )
+
+    day = sky("relay-day", "The ring below Guowang's star, a day", _DAY_S, _RELAY_STEP_S)
+    return day, sky("relay", "The ring below Guowang's star, with packets", 30, 1.0)
+
+
+def _scenes() -> Scenes:
+    three = _ring(
+        "three", "Twelve satellites, three stations, three days", _DAYS_S, _STEP_S, _THREE
+    )
+    five = _ring("five", "Twelve satellites, five stations, three days", _DAYS_S, _STEP_S, _FIVE)
+    start, first, wait_s = _next_contact()
+    image = {
+        "kind": "offload",
+        "source": f"tb-01-{first + 1:02d}",
+        "capture_s": _CAPTURE_S,
+        "object_bytes": 100_000_000,
+        "result_bytes": 1_000_000,
+        "operations": _OPERATIONS,
+        "strategies": ["raw", "onboard"],
+    }
+    about = "An image is taken and waits for the next contact, with packets"
+    packets = _ring(
+        "packets", about, _CAPTURE_S + wait_s + 60, 1.0, _THREE, workload=[image], start=start
+    )
+    day, minute = _relayed()
+    return {
+        "three": Scene(scenario=three, emulated=False),
+        "five": Scene(scenario=five, emulated=False),
+        "packets": Scene(scenario=packets),
+        "relay-day": Scene(scenario=day, emulated=False),
+        "relay": Scene(scenario=minute),
+    }
+
+
+def _tracks(scenario: scenes.Scenario) -> Tracks:
+    pattern = scenario.constellation[0].walker_pattern()
+    return Tracks(
+        altitude_km=pattern.altitude_km,
+        inclination_deg=pattern.inclination_deg,
+        node_deg=pattern.raan_deg(),
+        u_deg=pattern.argument_of_latitude_deg(),
+        sidereal_deg=scenes.sidereal_deg(scenario.scenario.start),
+    )
+
+
+def _seen(scenario: scenes.Scenario, t_s: np.ndarray) -> np.ndarray:
+    """By closed form: ``(satellites, stations, times)``."""
+    tracks = _tracks(scenario)
+    stations = scenario.ground.station
+    rows = [
+        tracks.seen((s.latitude_deg, s.longitude_deg), s.min_elevation_deg, t_s) for s in stations
+    ]
+    return np.stack(rows, axis=1)
+
+
+@cache
+def _next_contact() -> tuple[datetime, int, float]:
+    """A start at which an image is taken soon before a contact: that, the satellite, the wait.
+
+    The first, hour by hour, at which some satellite waits for half a minute to three.
+    """
+    t_s = np.arange(_CAPTURE_S, _CAPTURE_S + 180, 0.25)
+    for hour in range(24):
+        start = datetime.fromisoformat(scenes.START) + timedelta(hours=hour)
+        scenario = _ring("three", "", 1, 1.0, _THREE, start=start)
+        seen = _seen(scenario, t_s).any(axis=1)
+        waits_s = np.where(seen.any(axis=1), seen.argmax(axis=1) * 0.25, np.inf)
+        waits_s[waits_s < 30] = np.inf
+        if np.isfinite(waits_s).any():
+            return start, int(waits_s.argmin()), float(waits_s.min())
+    raise AssertionError("a ring of twelve passes over China within a day")
+
+
+def _rows(name: str, waits: Waits) -> Mapping[str, tuple[str, float]]:
+    return {
+        f"{name} mean": ("mean wait", waits.mean),
+        f"{name} p95": ("wait that 95 % do not exceed", waits.p95),
+        f"{name} longest": ("longest wait", waits.longest),
+    }
+
+
+def _predict(scenes_: Scenes, _: Settings) -> Mapping[str, Prediction]:
+    three, five = scenes_["three"].scenario, scenes_["five"].scenario
+    found = {}
+    for place in _THREE:
+        latitude_deg = scenes.CITIES[place][0]
+        site_km = formulas.site_radius_km(latitude_deg)
+        half_deg = formulas.half_angle_deg(_ALTITUDE_KM, _MASK_DEG, site_km)
+        share = formulas.share_in_view(97.4, formulas.geocentric_deg(latitude_deg), half_deg)
+        found[place] = Prediction(
+            what=f"{place} sees a satellite, a day",
+            value=share * 1440,
+            unit="min",
+            tolerance=0.03 * share * 1440,
+            allows="three days are a dozen passes a satellite: a third of one more or less",
+            formula="∫ over the satellite's latitude of the longitudes within ψ",
+        )
+    half_deg = formulas.half_angle_deg(_ALTITUDE_KM, _MASK_DEG)
+    longest_s = 2 * half_deg / formulas.mean_motion_deg_s(_ALTITUDE_KM)
+    found["pass"] = Prediction(
+        what="mean pass",
+        value=np.pi / 4 * longest_s,
+        unit="s",
+        tolerance=_STEP_S,
+        allows="one step of the plan, and the Earth that turns meanwhile",
+        formula="π/4 of the longest: the mean chord of a circle",
+    )
+    t_s = np.arange(0, _DAYS_S, _STEP_S)
+    kinds = {
+        "one": ("one satellite, three stations", _seen(three, t_s).any(axis=1)),
+        "ring": ("any of the ring, three stations", _seen(three, t_s).any(axis=(0, 1))),
+        "five": ("one satellite, five stations", _seen(five, t_s).any(axis=1)),
+    }
+    for name, (who, seen) in kinds.items():
+        for key, (what, minutes) in _rows(name, Waits.of(seen, _STEP_S)).items():
+            found[key] = Prediction(
+                what=f"{who}: {what}",
+                value=minutes,
+                unit="min",
+                tolerance=1.0 + 0.01 * minutes,
+                allows="rise and set by the vertical's deflection, a step; grazing passes",
+                formula="circles with J2 over a turning sphere, every moment of three days",
+            )
+    found |= _predict_packets()
+    return found
+
+
+def _predict_packets() -> Mapping[str, Prediction]:
+    _, _, wait_s = _next_contact()
+    star_ok = streets_cover(1168, _STAR_MASK_DEG, 10, 30.3, 28.5)
+    found = {
+        "packets wait": Prediction(
+            what="an image's wait, with packets",
+            value=wait_s,
+            unit="s",
+            tolerance=_DEFLECTION_S + 1.0,
+            allows="the vertical's deflection (4 s at this mask), a step",
+            formula="circles with J2 over a turning sphere",
+        ),
+        "relay share": Prediction(
+            what="share of moments with a way to the ground, Guowang's star as relay",
+            value=100.0 if star_ok else 0.0,
+            unit="%",
+            tolerance=0.0,
+            allows="nothing: the streets of coverage overlap",
+            formula="cos c = cos ψ / cos(π/S); planes closer than c + ψ, the seam than 2 c",
+        ),
+        "relay lost": Prediction(
+            what="packets lost over the relay",
+            value=0.0,
+            unit="%",
+            tolerance=0.0,
+            allows="nothing: there is a way at every moment",
+            formula="as above",
+        ),
+    }
+    return found
+
+
+@cache
+def _planned(run: Run) -> np.ndarray:
+    """By the plan: ``(satellites, stations, steps)``."""
+    plan = run.plan
+    node, rows = plan.network.port_node, plan.contacts
+    size = len(plan.network.satellites)
+    seen = np.zeros((size, len(plan.network.stations), plan.steps), dtype=bool)
+    for row in rows:
+        ends = sorted((int(node[row["a"]]), int(node[row["b"]])))
+        if ends[0] < size <= ends[1]:
+            seen[ends[0], ends[1] - size, row["start"] : row["end"]] = True
+    return seen
+
+
+def _measure(runs: Runs) -> Mapping[str, float | None]:
+    three, five = _planned(runs["three"]), _planned(runs["five"])
+    found: dict[str, float | None] = {
+        place: float(three[:, index].mean()) * 1440 for index, place in enumerate(_THREE)
+    }
+    passes = [pass_lengths_s(three[:, index], _STEP_S) for index in range(len(_THREE))]
+    found["pass"] = float(np.concatenate(passes).mean())
+    kinds = {
+        "one": three.any(axis=1),
+        "ring": three.any(axis=(0, 1)),
+        "five": five.any(axis=1),
+    }
+    for name, seen in kinds.items():
+        rows = _rows(name, Waits.of(seen, _STEP_S))
+        found |= {key: minutes for key, (_, minutes) in rows.items()}
+    answered = runs["packets"].answer("raw")
+    found["packets wait"] = answered and answered["parts_s"]["wait"]
+    found["relay share"] = _reached(runs["relay-day"])
+    [(sent, lost)] = runs["relay"].query("SELECT count(*), sum(rtt_ms IS NULL) FROM probes")
+    found["relay lost"] = 100.0 * lost / sent
+    return found
+
+
+def _reached(run: Run) -> float:
+    """Share of moments, in per cent, at which every satellite of the ring has a way down."""
+    plan = run.plan
+    network = plan.network
+    ring = [node.index for node in network.nodes if node.name.startswith("tb-")]
+    good = 0
+    for step in range(plan.steps):
+        joined = plan.joined(step)
+        graph = nx.Graph()
+        graph.add_nodes_from([*ring, *network.stations.tolist()])
+        ends = (network.port_node[joined[end]].tolist() for end in ("a", "b"))
+        graph.add_edges_from(zip(*ends, strict=True))
+        down = set().union(
+            *(nx.node_connected_component(graph, s) for s in network.stations.tolist())
+        )
+        good += down.issuperset(ring)
+    return 100.0 * good / plan.steps
+
+
+def _verdict(found: Findings, _: Settings) -> Verdict:
+    one, ring, five = (found[f"{name} mean"].measured for name in ("one", "ring", "five"))
+    return Verdict(
+        answer="holds only if",
+        because=f"there is a relay. Alone a satellite waits {one:.0f} min on average for one of "
+        f"three stations, {five:.0f} for one of five; lasers round its own plane make that "
+        f"{ring:.0f}, since the whole plane passes over China only twice a day. Below Guowang's "
+        "star of 60 there is a way at every moment: then seconds of computing decide.",
+    )
+
+
+def _draw(found: Findings, _: Runs, __: Settings) -> Iterator[Drawing]:
+    keys = [f"{name} {which}" for name in ("one", "five", "ring") for which in ("mean", "p95")]
+    names = ["one, mean", "one, 95 %", "five stations, mean", "95 %", "ring, mean", "ring, 95 %"]
+    shown = {
+        "predicted": ([found[key].prediction.value for key in keys], PLANNED),
+        "measured": ([found[key].measured for key in keys], MEASURED),
+    }
+    svg = bars("wait-for-contact", "Waits for contact", names, shown, "minutes")
+    yield Drawing(svg=svg, caption="Waits for contact, from a moment taken at random.")
+
+
+EXPERIMENT = Experiment(
+    name="wait-for-contact",
+    claim="With computing in orbit an alert takes minutes instead of hours",
+    source="press on space computing",
+    setup="Twelve satellites around one sun-synchronous orbit at 500 km; stations at Miyun, Kashi "
+    "and Sanya, or five, above 5°. Three days are planned; an image that must wait, and pings "
+    "over a relay through Guowang's star of 60, go with packets.",
+    takes="three plans of 1 to 3 days, 2 runs of some minutes with 12 and 72 satellites",
+    scenes=_scenes,
+    predict=_predict,
+    measure=_measure,
+    verdict=_verdict,
+    draw=_draw,
+)
