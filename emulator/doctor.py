@@ -13,6 +13,8 @@ from emulator.session import choose_kernel
 from protocols.babeld import Babeld
 from protocols.bird import Bird
 from protocols.frr_ospf import FrrOspf
+from protocols.iperf3 import Iperf3
+from protocols.irtt import Irtt
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ def examine() -> tuple[list[Finding], str]:
         Finding("FRR (ospfd)", "yes", FrrOspf.missing(), "apt-get install frr"),
         Finding("BIRD", "yes", Bird.missing(), "apt-get install bird2"),
         Finding("babeld", "yes", Babeld.missing(), "apt-get install babeld"),
+        Finding("iperf3", "yes", Iperf3.program(), "apt-get install iperf3"),
+        Finding("irtt", "yes", Irtt.missing(), "apt-get install irtt"),
         Finding("memory", *_memory()),
         Finding("packages share one folder", "yes", _package_trouble(), "install in a venv"),
     ]

@@ -15,6 +15,8 @@ _KERNEL_MB = 640
 """A user-mode kernel, the controller and its libraries."""
 _WORKLOAD_MB = 64
 _SPARE_PROCESSES = 40
+_PROGRAMS = ("irtt", "iperf3")
+"""Workloads of which each pair has a process at either end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,17 @@ class Needs:
         if scenario.routing.bfd_ms:
             node_mb += footprint.bfd_mb
             processes += footprint.bfd_processes
+        ends = sum(
+            2 * len(work.pairs) * getattr(work, "streams", 1)
+            for work in scenario.workload
+            if work.kind in _PROGRAMS
+        )
         tcp_mb = sizing.tcp_mb(scenario, network)
         # TCP shrinks its windows when it has half of a user-mode kernel's memory.
         fixed_mb = _KERNEL_MB + _WORKLOAD_MB * workloads + 2 * tcp_mb
         return cls(
             memory_mb=round(fixed_mb + node_mb * nodes),
-            processes=processes * nodes + workloads + _SPARE_PROCESSES,
+            processes=processes * nodes + workloads + ends + _SPARE_PROCESSES,
             tcp_mb=tcp_mb,
         )
 

@@ -1,7 +1,7 @@
 """The run directory: what a run leaves for people and programs, and how it is written.
 
 scenario.toml   the file as given        events.jsonl   what happened, a JSON object a line
-scenario.json   the effective scenario   run.sqlite     steps, probes, flows, routes, tcp, irtt;
+scenario.json   the effective scenario   run.sqlite     steps, probes, flows, routes, traffic;
 plan.npz        every port at each step                 of the plan: contacts, outages, loads shed
 report.html     plots                    summary.json   the contract other programs read
                                          machine.json   versions, wall clock, load
@@ -312,7 +312,8 @@ def _control(run_dir: Path, plan: LinkPlan) -> dict[str, Any]:
 
 def _traffic(run_dir: Path) -> dict[str, list[dict[str, Any]]]:
     with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
-        return {"tcp": traffic.tcp_rows(database), "irtt": traffic.irtt_rows(database)}
+        rows = {"tcp": traffic.tcp_rows(database), "irtt": traffic.irtt_rows(database)}
+        return {**rows, "iperf3": traffic.iperf3_rows(database)}
 
 
 def _rtt(run_dir: Path) -> list[dict[str, Any]]:

@@ -7,9 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 from emulator.causes import TEXT, Cause
+from emulator.lab.traffic import told
 
 PARTS = ("wait", "compute", "transmit", "propagate", "other")
 _MOST_NAMES = 4
+_MOST_FLOWS = 20
 
 
 def console(stream: Any = None) -> Console:
@@ -114,6 +116,11 @@ def print_summary(out: Console, summary: dict[str, Any]) -> None:
             f"{worst['expected_ms']:.3f}, measured {worst['measured_ms']:.3f} ms); "
             f"{lost} of {sent} probes lost"
         )
+    if flows := told(summary):
+        out.print("\nTraffic")
+        out.print(traffic_table(flows[:_MOST_FLOWS]))
+        if len(flows) > _MOST_FLOWS:
+            out.print(f"{_MOST_FLOWS} of {len(flows)} flows")
     if summary["light_lost"]:
         out.print("\nLight lost, by cause")
         out.print(lost_table(summary["light_lost"]))
@@ -154,6 +161,25 @@ def offload_table(rows: list[dict[str, Any]]) -> Table:
         parts = [f"{row['parts_s'][part]:.3f}" for part in PARTS]
         verified = "equal" if row["verified"] else "WRONG"
         table.add_row(row["strategy"], f"{row['latency_s']:.3f}", *parts, verified)
+    return table
+
+
+def traffic_table(rows: list[dict[str, Any]]) -> Table:
+    """Flows of tcp, iperf3 and irtt as ``lab.traffic.told`` has them."""
+    table = plain_table("from", "to", "flow")
+    for heading in ("Mbit/s", "sent again", "lost", "RTT ms"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("outcome")
+    for row in rows:
+        least_ms, most_ms = row["min_rtt_ms"], row["max_rtt_ms"]
+        table.add_row(
+            *(row["a"], row["b"], row["what"]),
+            "" if row["goodput_bps"] is None else f"{row['goodput_bps'] / 1e6:,.3f}",
+            "" if row["retransmitted"] is None else f"{row['retransmitted']:,}",
+            "" if row["packets"] is None else f"{row['lost']:,}/{row['packets']:,}",
+            "" if least_ms is None else f"{least_ms:,.1f}-{most_ms:,.1f}",
+            row["outcome"] or "",
+        )
     return table
 
 

@@ -176,6 +176,37 @@ class IrttWorkload(Section):
     """Of the UDP payload; IRTT sends no less than its own header."""
 
 
+class Iperf3Workload(Section):
+    """``[[workload]] kind = "iperf3"``: throughput by iperf3, over TCP or UDP."""
+
+    kind: Literal["iperf3"]
+    pairs: Annotated[tuple[tuple[str, str], ...], Field(min_length=1, max_length=10)]
+    """Sender and receiver of each test."""
+    start_s: NotNegative = 0.0
+    duration_s: Annotated[int, Field(gt=0, le=86_400)] | None = None
+    """How long to send: iperf3 has whole seconds only. Default, without ``bytes``: to the
+    scenario's end."""
+    bytes: Annotated[int, Field(gt=0, le=10**15)] | None = None
+    """How much to bring before scaling, instead of ``duration_s``."""
+    congestion: Literal["cubic", "bbr", "reno"] | None = None
+    """Of TCP. Default: cubic."""
+    streams: Annotated[int, Field(gt=0, le=50)] = 1
+    """How many tests each pair runs side by side."""
+    udp_mbps: Positive | None = None
+    """UDP instead of TCP, and the rate of each stream before scaling."""
+    interval_s: Annotated[float, Field(ge=0.1, le=60)] = 1.0
+    """Seconds between two readings."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Iperf3Workload":
+        if self.duration_s is not None and self.bytes is not None:
+            raise ValueError("give bytes or duration_s, and not both")
+        if self.congestion is not None and self.udp_mbps is not None:
+            raise ValueError("give congestion, which is TCP's, or udp_mbps, and not both")
+        return self
+
+
 Workload = Annotated[
-    PingWorkload | OffloadWorkload | TcpWorkload | IrttWorkload, Field(discriminator="kind")
+    PingWorkload | OffloadWorkload | TcpWorkload | IrttWorkload | Iperf3Workload,
+    Field(discriminator="kind"),
 ]

@@ -33,7 +33,8 @@ class Irtt:
         left_s = plan.scenario.scenario.duration_s - spec.start_s
         self.duration_s = min(spec.duration_s or left_s, left_s)
 
-    def missing(self) -> str:
+    @staticmethod
+    def missing() -> str:
         """Return '' where IRTT is installed, else how to get it."""
         return "" if shutil.which("irtt") else "irtt is not installed: apt-get install irtt"
 

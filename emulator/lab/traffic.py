@@ -11,11 +11,17 @@ CREATE TABLE tcp (flow TEXT, t_s REAL, rtt_ms REAL, rttvar_ms REAL, cwnd INTEGER
                   retransmits INTEGER, delivery_rate_bps INTEGER, bytes_acked INTEGER);
 CREATE TABLE irtt (t_s REAL, a TEXT, b TEXT, seq INTEGER, rtt_ms REAL, there_ms REAL, back_ms REAL,
                    lost TEXT);
+CREATE TABLE iperf3_flows (flow TEXT, a TEXT, b TEXT, transport TEXT, congestion TEXT,
+                           bytes INTEGER, start_s REAL, end_s REAL, goodput_bps INTEGER,
+                           retransmits INTEGER, packets INTEGER, lost INTEGER, outcome TEXT);
+CREATE TABLE iperf3 (flow TEXT, t_s REAL, interval_s REAL, bytes INTEGER, retransmits INTEGER,
+                     cwnd_bytes INTEGER, rtt_ms REAL, packets INTEGER, lost INTEGER,
+                     jitter_ms REAL);
 """
 
 
 def write_tables(database: sqlite3.Connection, records: Iterable[dict[str, Any]]) -> None:
-    """Create the tables ``tcp_flows``, ``tcp`` and ``irtt`` from the findings of the workloads."""
+    """Create the tables of flows, samples, probes and readings from the workloads' findings."""
     database.executescript(_TABLES)
     for record in records:
         if "tcp_flow" in record:
@@ -28,6 +34,19 @@ def write_tables(database: sqlite3.Connection, records: Iterable[dict[str, Any]]
             database.execute(
                 "INSERT INTO irtt VALUES "
                 "(:t_s, :a, :b, :irtt, :rtt_ms, :there_ms, :back_ms, :lost)",
+                record,
+            )
+        elif "iperf3_flow" in record:
+            database.execute(
+                "INSERT INTO iperf3_flows VALUES (:iperf3_flow, :a, :b, :transport, :congestion, "
+                ":bytes, :start_s, :end_s, :goodput_bps, :retransmits, :packets, :lost, "
+                ":outcome)",
+                record,
+            )
+        elif "iperf3" in record:
+            database.execute(
+                "INSERT INTO iperf3 VALUES (:iperf3, :t_s, :interval_s, :bytes, "
+                ":retransmits, :cwnd_bytes, :rtt_ms, :packets, :lost, :jitter_ms)",
                 record,
             )
         elif "tcp" in record:
@@ -82,3 +101,50 @@ def irtt_rows(database: sqlite3.Connection) -> list[dict[str, Any]]:
     )
     keys = ("a", "b", "sent", "lost", "min_rtt_ms", "mean_rtt_ms", "max_rtt_ms")
     return [dict(zip((*keys, "mean_there_ms", "mean_back_ms"), row, strict=True)) for row in found]
+
+
+def iperf3_rows(database: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Return a row a test: what arrived, and the span of the round trips that TCP told.
+
+    The readings are those at the intervals' ends; None without any, as over UDP. Packets and losses
+    are UDP's.
+    """
+    found = database.execute(
+        "SELECT flow, a, b, transport, congestion, bytes, start_s, end_s, goodput_bps, "
+        "retransmits, packets, lost, outcome FROM iperf3_flows ORDER BY rowid"
+    )
+    keys = [column[0] for column in found.description]
+    rows = [dict(zip(keys, row, strict=True)) for row in found]
+    for row in rows:
+        row["retransmitted"] = row.pop("retransmits")
+        row["min_rtt_ms"], row["max_rtt_ms"] = database.execute(
+            "SELECT min(rtt_ms), max(rtt_ms) FROM iperf3 WHERE flow = ? AND rtt_ms > 0",
+            (row["flow"],),
+        ).fetchone()
+    return rows
+
+
+def told(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the flows of a summary alike, whoever measured them: tcp, then iperf3, then irtt.
+
+    Each row has ``what``, ``a``, ``b``, ``bytes``, ``goodput_bps``, ``retransmitted``, ``packets``,
+    ``lost``, ``min_rtt_ms``, ``max_rtt_ms`` and ``outcome``; None where that says nothing.
+    """
+    rows = []
+    for kind in ("tcp", "iperf3", "irtt"):
+        for row in summary.get(kind, ()):
+            protocol = row.get("transport", "tcp").upper()
+            how = " ".join(filter(None, [protocol, row.get("congestion")]))
+            what = {"tcp": how, "iperf3": f"iperf3, {how}", "irtt": "irtt"}[kind]
+            rows.append(
+                {
+                    **{key: row.get(key) for key in ("a", "b", "bytes", "goodput_bps", "lost")},
+                    "retransmitted": row.get("retransmitted"),
+                    "packets": row.get("sent" if kind == "irtt" else "packets"),
+                    "min_rtt_ms": row["min_rtt_ms"],
+                    "max_rtt_ms": row["max_rtt_ms"],
+                    "outcome": row.get("outcome"),
+                    "what": what,
+                }
+            )
+    return rows

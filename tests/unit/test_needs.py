@@ -21,6 +21,16 @@ def test_daemons_are_counted_by_node() -> None:
     assert needs("53:66/6/1", "bird-ospf").processes - needs("53:66/6/1", "static").processes == 66
 
 
+def test_programs_of_workloads_are_counted_by_pair_and_stream() -> None:
+    pairs = [["sat-01-01", "sat-01-02"], ["sat-02-01", "sat-02-02"]]
+    found = []
+    for more in ({"kind": "tcp"}, {"kind": "irtt"}, {"kind": "iperf3", "streams": 3}):
+        table = walker_table("53:12/6/1", workload=[{"pairs": pairs, **more}])
+        scenario = Scenario.from_table(table)
+        found.append(Needs.of(scenario, Network.of(scenario)).processes)
+    assert [each - found[0] for each in found] == [0, 2 * 2, 2 * 2 * 3]
+
+
 def test_memory_grows_faster_than_the_nodes_for_routes_grow_with_their_square() -> None:
     small, large = (needs(f"53:{total}/6/1", "bird-ospf").memory_mb for total in (120, 1200))
     fixed = needs("53:12/6/1", "bird-ospf").memory_mb

@@ -46,6 +46,7 @@ def fault(
 
 _NO_PORT = ("no port of kashi", "gsl0")
 _ONE_WAY = {"direction": "a-to-b", "action": "terminal down"}
+_IPERF3 = {"kind": "iperf3", "pairs": [["scs-01-a", "miyun"]]}
 _STORM = {"at_s": 0.0, "duration_s": 9.0, "latitude_deg": [0.0, 9.0]}
 
 STRATEGIES = "workload[1].strategies"
@@ -181,7 +182,7 @@ FAULTS = [
         "workload.0.kind",
         "pong",
         "'pong'",
-        "Choose one of 'ping', 'offload', 'tcp', 'irtt'",
+        "Choose one of 'ping', 'offload', 'tcp', 'irtt', 'iperf3'",
         key="workload[0]",
     ),
     fault("workload.0.kind", ..., "discriminator", "Add the key 'kind'", key="workload[0]"),
@@ -199,6 +200,36 @@ FAULTS = [
     fault("constellation.0.computer", ..., "'scs-01' has none", "Add computer", key=STRATEGIES),
     fault("ground.station.1.computer", ..., "'kashi' has none", "leave", key=STRATEGIES),
     fault("ground.station.1.computer.tops", 0, "greater than 0", "greater than 0"),
+    fault(
+        "workload",
+        [_IPERF3 | {"duration_s": 2.5}],
+        "integer",
+        "schema",
+        key="workload[0].duration_s",
+        value="2.5",
+    ),
+    fault(
+        "workload",
+        [_IPERF3 | {"duration_s": 2, "bytes": 9}],
+        "not both",
+        "schema",
+        key="workload[0]",
+    ),
+    fault(
+        "workload",
+        [_IPERF3 | {"udp_mbps": 2.0, "congestion": "bbr"}],
+        "congestion, which is TCP's",
+        "schema",
+        key="workload[0]",
+    ),
+    fault(
+        "workload",
+        [_IPERF3 | {"start_s": 209.5}],
+        "less than a second",
+        "Start earlier",
+        key="workload[0].start_s",
+        value="209.5",
+    ),
     fault("ground", {}, "no ground", "[[ground.station]]", key="workload[1]"),
     fault(
         "event",
