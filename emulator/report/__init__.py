@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from emulator.lab.traffic import told
 from emulator.part import part_of
 from emulator.report import figures
 from emulator.report.light import causes_of_loss, charge_of_batteries
@@ -32,6 +33,7 @@ from emulator.report.page import (
 )
 from emulator.report.record import Answer, RunRecord
 from emulator.report.timeline import MOST_ROWS, laser_count, timeline
+from emulator.report.traffic import traffic
 
 _SAID = {"raw": "raw", "onboard": "on board", "laser": "by laser"}
 _KERNELS = {"host": "the host's", "usermode": "user-mode", "virtual": "user-mode, virtual time"}
@@ -49,6 +51,7 @@ def write_report(run_dir: Path) -> Path:
     parts = [
         *_header(record, known),
         *_latency(record),
+        *traffic(record, known),
         *_timeline(record, known),
         *causes_of_loss(record),
         *charge_of_batteries(record),
@@ -107,9 +110,9 @@ def _without_images(record: RunRecord) -> str:
     rtt = [row for row in record.summary["rtt"] if row["error_us"] is not None]
     if not rtt:
         changes = count(record.summary["changes"], "change")
-        return (
-            f"The links were played for {plain(record.end_s)} s, {changes}; nothing was measured."
-        )
+        flows = len(told(record.summary))
+        measured = f"{count(flows, 'flow')} ran meanwhile" if flows else "nothing was measured"
+        return f"The links were played for {plain(record.end_s)} s, {changes}; {measured}."
     worst_s = max(abs(row["error_us"]) for row in rtt) * 1e-6
     return (
         f"Round trips of {count(len(rtt), 'pair')} over {plain(record.end_s)} s came within "

@@ -53,6 +53,27 @@ class Flow(NamedTuple):
     verified: int
 
 
+class Sample(NamedTuple):
+    """What TCP said of a sender of a ``tcp`` workload; ``cwnd`` in segments."""
+
+    flow: str
+    t_s: float
+    rtt_ms: float
+    cwnd: int
+    bytes_acked: int
+
+
+class Reading(NamedTuple):
+    """What iperf3 said of an interval that ended at ``t_s``; None is what it does not know."""
+
+    flow: str
+    t_s: float
+    interval_s: float
+    bytes: int | None
+    cwnd_bytes: int | None
+    rtt_ms: float | None
+
+
 class Measured(NamedTuple):
     """A round trip that was answered and has an expectation to hold it against."""
 
@@ -69,6 +90,7 @@ class Measured(NamedTuple):
 
 
 _TABLES: dict[str, type] = {"steps": Step, "probes": Probe, "flows": Flow}
+_TABLES |= {"tcp": Sample, "iperf3": Reading}
 
 
 class Answer(NamedTuple):
@@ -96,6 +118,8 @@ class RunRecord:
     steps: tuple[Step, ...] = ()
     probes: tuple[Probe, ...] = ()
     flows: tuple[Flow, ...] = ()
+    tcp: tuple[Sample, ...] = ()
+    iperf3: tuple[Reading, ...] = ()
     events: tuple[dict[str, Any], ...] = ()
     """As written; ``t_s`` is None of what happened outside the scenario's time."""
     missing: dict[str, str] = field(default_factory=dict)
