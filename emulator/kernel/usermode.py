@@ -216,6 +216,8 @@ class UserModeKernel:
             f"ssl0=fd:{serial_in},fd:{serial_out}",
             *time_words,
             f"{REQUEST_MARK}={ask}",
+            # This code inside too, and not another checkout's that is installed.
+            f"PYTHONPATH={Path(__file__).resolve().parents[2]}",
             f"init={sys.executable}",
             "--",
             "-BP",  # no caches that a first run writes, no modules from the host's root folder
