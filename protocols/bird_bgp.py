@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from emulator.linkplan import LinkPlan
-from emulator.network import Network, Node, Port
+from emulator.network import Node, Port
 from emulator.sections import Routing as RoutingSection
 from protocols.as_numbers import as_numbers
 from protocols.base import Footprint, Nodes
 from protocols.bird import Bird, bfd, loopback, preamble
+from protocols.daemons import facing
 
 _RAISED = 65535
 _LEAST_HOLD_S = 3
@@ -77,12 +78,6 @@ def _session(
         "  };",
         "}",
     ]
-
-
-def facing(network: Network, state: np.ndarray) -> np.ndarray:
-    """Return the node before each port by index, -1 where no light is, of a PORT_STATE."""
-    peer = state["peer"]
-    return np.where(peer >= 0, network.port_node[peer], -1)
 
 
 class BirdBgp(Bird):

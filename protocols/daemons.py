@@ -48,6 +48,12 @@ def islands(network: Network, state: np.ndarray) -> list[set[str]]:
     return [found[each] for each in label]
 
 
+def facing(network: Network, state: np.ndarray) -> np.ndarray:
+    """Return the node before each port by index, -1 where no light is, of a PORT_STATE."""
+    peer = state["peer"]
+    return np.where(peer >= 0, network.port_node[peer], -1)
+
+
 def converse(
     daemon: str, path: Path, question: str, answer: Callable[[TextIO], list[str]]
 ) -> list[str]:

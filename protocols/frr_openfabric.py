@@ -4,19 +4,26 @@ IS-IS of level 2 with flooding made for spine-and-leaf fabrics: a node sends wha
 many neighbours as reach all nodes two hops away. In a sky nodes find no tiers, and log that they
 "could not find two T0 routers": routes come all the same. An adjacency waits until two neighbours
 have exchanged all they know, one after the other: cold starts take seconds longer than IS-IS does.
+
+fabricd 8.4 cannot name a BFD profile, and its sessions would run at bfdd's 300 ms. bfdd lets who
+configures it have a say in a session that a daemon asks for, so it is told of each neighbour
+before fabricd meets it: whom a terminal is pointed at is known.
 """
 
 import time
+from collections import defaultdict
 
-from emulator.errors import CapabilityError, DaemonError
+import numpy as np
+
+from emulator.errors import DaemonError
+from emulator.linkplan import LinkPlan
 from emulator.network import Node, Port
 from emulator.sections import Routing as RoutingSection
-from protocols.base import Footprint
-from protocols.frr import Frr, configure
-from protocols.frr_isis import COSTLY, TAG, hello_multiplier, network_entity
+from protocols.base import Footprint, Nodes
+from protocols.daemons import facing
+from protocols.frr import BFD_PROFILE, Frr, configure
+from protocols.frr_isis import COSTLY, SPF_DELAY, TAG, hello_multiplier, network_entity
 
-BFD_MS = 300
-"""bfdd's default: fabricd 8.4 cannot name a profile."""
 _KNOWN_WITHIN_S, _LOOK_S = 10.0, 0.05
 
 
@@ -27,8 +34,7 @@ def fabricd_conf(node: Node, routing: RoutingSection) -> str:
         f"router openfabric {TAG}",
         f" net {network_entity(node)}",
         " lsp-gen-interval 1",
-        " spf-delay-ietf init-delay 10 short-delay 50 long-delay 500 holddown 2000"
-        " time-to-learn 200",
+        SPF_DELAY,
         " log-adjacency-changes",
     ]
     return "\n".join(lines) + "\n"
@@ -51,12 +57,22 @@ def port_lines(node: Node, routing: RoutingSection) -> list[str]:
     return lines
 
 
+def session(port: Port, own: Node, other: Node) -> str:
+    """Return bfdd's name of the session that fabricd asks for at a port."""
+    return f"peer {other.ipv4} local-address {own.ipv4} interface {port.name}"
+
+
 class FrrOpenFabric(Frr):
     """OpenFabric in every node."""
 
     speaker = "fabricd"
     protocol = "OpenFabric"
     footprint = Footprint(processes=2, node_mb=20.0, route_kb=4.0, bfd_processes=1, bfd_mb=8.0)
+
+    def __init__(self, plan: LinkPlan, nodes: Nodes) -> None:
+        super().__init__(plan, nodes)
+        self.neighbour = np.full(len(plan.network.port_node), -1)
+        """Index of the last node that each port was pointed at, -1 before the first one."""
 
     def speaker_conf(self, node: Node) -> str:
         """Return fabricd's configuration of a node."""
@@ -66,14 +82,10 @@ class FrrOpenFabric(Frr):
         """Start the daemons, then bring the protocol to every port.
 
         fabricd 8.4 reads its configuration before zebra has told it of any port, and refuses to
-        run on ports that it does not know yet. Raises CapabilityError for any BFD but FRR's usual.
+        run on ports that it does not know yet.
         """
-        if self.routing.bfd_ms not in (0, BFD_MS):
-            raise CapabilityError(
-                f"frr-openfabric cannot run BFD at {self.routing.bfd_ms} ms: FRR's fabricd takes "
-                f"no BFD profile. Set routing.bfd_ms to 0 or {BFD_MS}, or take frr-isis."
-            )
         super().start()
+        self.step(self.plan.at(0))
         end = time.monotonic() + _KNOWN_WITHIN_S
         for handle in self.nodes.values():
             while True:
@@ -85,6 +97,22 @@ class FrrOpenFabric(Frr):
                     if time.monotonic() > end:
                         raise
                     time.sleep(_LOOK_S)
+
+    def step(self, state: np.ndarray) -> None:
+        """Give the BFD sessions of ports that have got new neighbours the scenario's pace."""
+        if not self.routing.bfd_ms:
+            return
+        network, now, told = self.plan.network, facing(self.plan.network, state), defaultdict(list)
+        for index in np.flatnonzero((now >= 0) & (now != self.neighbour)).tolist():
+            port = network.ports[index]
+            own, last = network.nodes[port.node], int(self.neighbour[index])
+            if last >= 0:
+                told[own.name].append("no " + session(port, own, network.nodes[last]))
+            other = network.nodes[now[index]]
+            told[own.name] += [session(port, own, other), f"profile {BFD_PROFILE}", "exit"]
+            self.neighbour[index] = now[index]
+        for name, lines in told.items():
+            configure(self.nodes[name].namespace, "bfdd", ["bfd", *lines])
 
     def cost_lines(self, port: Port, costly: bool) -> list[str]:
         """Return the lines that set a port's metric."""
