@@ -24,7 +24,8 @@ from protocols.base import Footprint, Nodes
 from protocols.bird import Bird, bfd, loopback, preamble
 from protocols.daemons import facing
 
-_RAISED = 65535
+RAISED = 65535
+"""A cost above that of any way of a few links."""
 _LEAST_HOLD_S = 3
 """RFC 4271 section 4.2."""
 
@@ -41,20 +42,34 @@ def bgp_conf(
     raised: Collection[int] = (),
 ) -> str:
     """Render BIRD's configuration: a session for each port that has had a neighbour."""
-    # BIRD takes ways of as many ASes and the same first step for equal whatever they cost. Where
-    # every node is an AS each step is one AS less, so nothing turns in a circle; elsewhere it may.
     ecmp = routing.bgp_as == "satellite"
     lines = [*preamble(node, folder, "RTS_BGP", ecmp), *bfd(routing), *loopback(node)]
     for port in node.ports:
         if port.index in neighbours:
-            high = port.index in raised
-            lines += _session(port, routing, own_as, *neighbours[port.index], high)
+            cost = RAISED if port.index in raised else routing.cost(port.kind)
+            lines += _session(port, routing, own_as, *neighbours[port.index], cost)
     return "\n".join(lines) + "\n"
 
 
+def _metered(cost: int) -> list[str]:
+    """Render policies by which a route's MED, too, says what it costs.
+
+    BIRD takes ways of as many ASes for equal whatever their AIGP, unless their MEDs differ: a way
+    by a ground station would share the traffic of one by as many lasers (bgp_rte_mergable in
+    proto/bgp/attrs.c). Where every node is an AS each step is one less, so nothing turns in a
+    circle; within a plane it may, and there is one way only.
+    """
+    return [
+        f"    import filter {{ bgp_med = bgp_med + {cost}; accept; }};",
+        "    export filter { if defined(bgp_med) then bgp_med = bgp_med; else bgp_med = 0;"
+        " accept; };",
+    ]
+
+
 def _session(
-    port: Port, routing: RoutingSection, own_as: int, address: str, other_as: int, raised: bool
+    port: Port, routing: RoutingSection, own_as: int, address: str, other_as: int, cost: int
 ) -> list[str]:
+    ecmp = routing.bgp_as == "satellite"
     return [
         f"protocol bgp {port.name} {{",
         f"  local as {own_as};",
@@ -68,13 +83,13 @@ def _session(
         "  error wait time 1, 4;",
         *(["  bfd on;"] if routing.bfd_ms else []),
         *(["  rr client;"] if own_as == other_as else []),
+        *(["  med metric on;"] if ecmp else []),
         "  ipv4 {",
-        "    import all;",
-        "    export all;",
+        *(_metered(cost) if ecmp else ["    import all;", "    export all;"]),
         "    extended next hop on;",
         "    next hop self;",
         "    aigp originate;",
-        f"    cost {_RAISED if raised else routing.cost(port.kind)};",
+        f"    cost {cost};",
         "  };",
         "}",
     ]

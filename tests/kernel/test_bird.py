@@ -15,12 +15,9 @@ from emulator.kernel import namespaces
 from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
-from emulator.scenario import Scenario
 from protocols import bird
 from protocols.bird import ask
 from protocols.bird_ospf import BirdOspf
-from protocols.daemons import Daemons
-from protocols.frr_ospf import FrrOspf
 from tests.kernel.test_frr import ended
 from tests.kernel.toys import Build, walker
 
@@ -82,23 +79,6 @@ def neighbours(fabric: Fabric, name: str) -> dict[str, str]:
     """Router ids of a node's Full adjacencies by port."""
     rows = [line.split() for line in ask(fabric.nodes[name].state_dir, "show ospf neighbors")]
     return {row[4]: row[0] for row in rows if "Full/PtP" in row}
-
-
-@pytest.mark.parametrize("scheme", [BirdOspf, FrrOspf])
-def test_on_a_ring_the_kernels_get_the_same_routes_from_bird_and_frr(
-    build: Build, scheme: type[Daemons]
-) -> None:
-    if lacking := scheme.missing():
-        pytest.skip(lacking)
-    plan = LinkPlan.of(Scenario.load("three-body-ring"))
-    fabric = build(plan)
-    fabric.apply(plan.at(0))
-    with ended(scheme(plan, fabric.nodes)) as routing:
-        routing.start()
-        routing.converge(plan.at(0), CONVERGE_S)
-        shine(fabric, plan, plan.at(0))
-        opposite = held(fabric)["tb-01-01"][plan.network.node("tb-01-07").ipv4]
-        assert opposite == {0, 1}
 
 
 def test_a_flap_is_left_and_taken_again(routed) -> None:
