@@ -9,12 +9,46 @@ from emulator.contactplan import ContactPlan
 from emulator.errors import RunError
 from emulator.events import expanded
 from emulator.linkplan import LinkPlan
+from emulator.part import emulated, part_of
 from emulator.scenario import Scenario
 
 CONTACT_COLUMNS = ("a", "b", "start_s", "end_s", "range_km", "rate_mbps", "volume_mb")
 LINK_COLUMNS = ("t_s", "a", "b", "range_km", "delay_ns", "rate_bps", "return_bps", "margin_db")
 EVENT_COLUMNS = ("at_s", "until_s", "what", "target", "direction", "noticed", "origin")
 PASS_COLUMNS = ("station", "satellite", "aos", "tca", "los", "max_elevation_deg", "sunlit")
+
+
+SHORT_PRESET_COLUMNS = ("preset", "satellites", "stations", "emulated", "what_it_is")
+PRESET_COLUMNS = ("preset", "satellites", "stations", "laser_links", "steps", "plan_s", "emulated")
+
+
+def preset_row(
+    name: str, scenario: Scenario, plan: LinkPlan | None = None, plan_s: float = 0.0
+) -> dict[str, Any]:
+    """One row about a preset; with its plan also laser links at the start, and what that took.
+
+    ``emulated``: yes, how many satellites are, or planned only.
+    """
+    row: dict[str, Any] = {
+        "preset": name,
+        "satellites": sum(each.size for each in scenario.constellation),
+        "stations": len(scenario.ground.station),
+        "emulated": _emulated(scenario),
+        "what_it_is": scenario.scenario.description,
+    }
+    if plan is not None:
+        laser = plan.network.port_medium[plan.joined(0)["a"]]
+        row |= {"laser_links": int(laser.sum()), "steps": plan.steps, "plan_s": round(plan_s, 3)}
+    return row
+
+
+def _emulated(scenario: Scenario) -> str:
+    if scenario.emulate is None:
+        return "yes"
+    if scenario.emulate.planned_only:
+        return "planned only"
+    part = part_of(emulated(scenario))
+    return f"part: {part['satellites']}" if part else "yes"
 
 
 def moment(plan: LinkPlan, text: str) -> float:

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -115,24 +116,35 @@ def check(references: Sequence[str]) -> int:
             print(error, file=sys.stderr)
             sound = False
         else:
-            nodes = sum(len(each.node_names()) for each in scenario.constellation)
+            nodes = sum(each.size for each in scenario.constellation)
             stations = len(scenario.ground.station)
             print(f"{reference}: sound ({nodes} satellites, {stations} stations)")
     return 0 if sound else ScenarioError.exit_code
 
 
-def scenarios() -> None:
-    """List the presets."""
+def scenarios(form: str, measure: bool) -> None:
+    """List the presets; ``measure``: plan each, and tell its links and how long that took."""
+    from emulator import planview
     from topologies import presets
 
-    table = tables.plain_table("preset", "satellites", "stations", "duration s", "what it is")
-    for name in presets():
-        scenario = Scenario.load(name)
-        count = sum(len(each.node_names()) for each in scenario.constellation)
-        about = scenario.scenario
-        stations = str(len(scenario.ground.station))
-        table.add_row(name, str(count), stations, f"{about.duration_s:g}", about.description)
-    _out.print(table)
+    columns = planview.PRESET_COLUMNS if measure else planview.SHORT_PRESET_COLUMNS
+    rows = (_preset_row(name, measure) for name in presets())
+    if form == "json":
+        print(json.dumps([{c: row[c] for c in columns} for row in rows], indent=1))
+    else:
+        _out.print(tables.table(rows, columns))
+
+
+def _preset_row(name: str, measure: bool) -> dict[str, Any]:
+    from emulator import planview
+    from emulator.linkplan import LinkPlan
+
+    scenario = Scenario.load(name)
+    if not measure:
+        return planview.preset_row(name, scenario)
+    began = time.perf_counter()
+    plan = LinkPlan.of(scenario)
+    return planview.preset_row(name, scenario, plan, time.perf_counter() - began)
 
 
 def terminals(name: str | None, form: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from emulator.errors import ScenarioError
 from emulator.linkplan import LinkPlan
+from emulator.part import emulated
 from emulator.scenario import Scenario, schema
 from tests.unit.toys import put
 from topologies import presets
@@ -70,7 +71,9 @@ def test_every_preset_survives_the_way_through_json(name: str, tmp_path: Path) -
     again = Scenario.load(path)
     assert again == scenario
     assert again.to_json() == scenario.to_json()
-    assert LinkPlan.of(again).digest() == LinkPlan.of(scenario).digest()
+    if not (scenario.emulate and scenario.emulate.planned_only):
+        part = emulated(scenario)
+        assert LinkPlan.of(emulated(again)).digest() == LinkPlan.of(part).digest()
 
 
 def test_the_effective_scenario_states_every_default(walker_scenario: Callable) -> None:
