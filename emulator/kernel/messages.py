@@ -2,14 +2,12 @@
 
 The hot path of an emulation is retuning: thousands of netem changes a second. Here a message
 is one row of a structured array, so retuning a whole sky is a few column assignments.
-Layouts: linux/netlink.h, linux/rtnetlink.h, linux/pkt_sched.h, linux/tc_act/tc_mirred.h.
+Layouts: linux/netlink.h, linux/rtnetlink.h, linux/pkt_sched.h, linux/tc_act/tc_mirred.h. Routes
+have a module of their own, route_messages.py.
 """
 
-import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -120,48 +118,14 @@ LINK_FLAGS = np.dtype(
 )
 """RTM_NEWLINK that sets interface flags."""
 
-RTMSG_HEAD = [
-    ("family", "u1"),
-    ("dst_len", "u1"),
-    ("src_len", "u1"),
-    ("tos", "u1"),
-    ("table", "u1"),
-    ("protocol", "u1"),
-    ("scope", "u1"),
-    ("route_type", "u1"),
-    ("route_flags", "<u4"),
-]
-_RTMSG = [*RTMSG_HEAD, ("dst_head", "<u4"), ("dst", ">u4")]
-
-NO_HOST_ROUTE = np.dtype([*HEADER, *_RTMSG])
-"""RTM_DELROUTE of a host route."""
-
-HOST_ROUTE = np.dtype(
-    [
-        *HEADER,
-        *_RTMSG,
-        ("oif_head", "<u4"),
-        ("oif", "<u4"),
-        ("gateway_head", "<u4"),
-        ("gateway", ">u4"),
-        ("source_head", "<u4"),
-        ("source", ">u4"),
-    ]
-)
-"""RTM_NEWROUTE of a host route by a neighbour across an unnumbered port."""
-
-ROUTE_PROTOCOL = 76
-"""rtm_protocol of the routes that Lasermesh itself writes ('L'); FRR's OSPF writes 188."""
-
 _MAX_U32 = 0xFFFFFFFF
 _PPB = 1_000_000_000
 _TCA_NETEM_LOSS, _NETEM_LOSS_GE = 5, 2
 _IFLA_OPERSTATE, _IF_OPER_UP = 16, 6
-_MAIN_TABLE, _RTN_UNICAST, _RTNH_F_ONLINK = 254, 1, 4
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_MULTIPATH = 1, 4, 5, 7, 9
 
 
-def _rows(dtype: np.dtype, count: int, kind: int, flags: int) -> np.ndarray:
+def blank(dtype: np.dtype, count: int, kind: int, flags: int) -> np.ndarray:
+    """Return ``count`` messages of a layout that begins with HEADER, all else zero."""
     rows = np.zeros(count, dtype=dtype)
     rows["length"], rows["type"], rows["flags"] = dtype.itemsize, kind, NLM_F_REQUEST | flags
     return rows
@@ -169,7 +133,7 @@ def _rows(dtype: np.dtype, count: int, kind: int, flags: int) -> np.ndarray:
 
 def netem(ifindex: np.ndarray) -> np.ndarray:
     """Return one netem message for each interface; fill it with :func:`tune`."""
-    rows = _rows(NETEM, len(ifindex), RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE)
+    rows = blank(NETEM, len(ifindex), RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE)
     rows["ifindex"], rows["parent"], rows["handle"] = ifindex, TC_H_ROOT, NETEM_HANDLE
     rows["kind_len"], rows["kind_type"], rows["kind"] = 10, 1, b"netem"
     rows["options_len"] = NETEM.itemsize - NETEM.fields["options_len"][1]
@@ -218,7 +182,7 @@ def _ppb(odds: int) -> int:
 
 def mirred(index: np.ndarray) -> np.ndarray:
     """Return one redirect action for each action index; set ``target_ifindex`` to aim it."""
-    rows = _rows(MIRRED, len(index), RTM_NEWACTION, NLM_F_CREATE | NLM_F_REPLACE)
+    rows = blank(MIRRED, len(index), RTM_NEWACTION, NLM_F_CREATE | NLM_F_REPLACE)
     for name, kind in (("table", 1), ("entry", 1), ("options", 2), ("parms", 2)):
         rows[f"{name}_len"] = MIRRED.itemsize - MIRRED.fields[f"{name}_len"][1]
         rows[f"{name}_type"] = kind
@@ -230,40 +194,10 @@ def mirred(index: np.ndarray) -> np.ndarray:
 
 def link_flags(ifindex: np.ndarray, up: bool) -> np.ndarray:
     """Return messages that raise or lower interfaces."""
-    rows = _rows(LINK_FLAGS, len(ifindex), RTM_NEWLINK, 0)
+    rows = blank(LINK_FLAGS, len(ifindex), RTM_NEWLINK, 0)
     rows["ifindex"], rows["change"] = ifindex, IFF_UP
     rows["flags_value"] = IFF_UP if up else 0
     return rows
-
-
-def host_routes(
-    to: np.ndarray, gateway: np.ndarray, oif: np.ndarray, source: np.ndarray
-) -> np.ndarray:
-    """Return messages that set host routes; addresses as four bytes in network order, ``>u4``."""
-    rows = _rows(HOST_ROUTE, len(to), RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE)
-    _route_head(rows, to)
-    rows["protocol"], rows["route_type"] = ROUTE_PROTOCOL, _RTN_UNICAST
-    rows["route_flags"] = _RTNH_F_ONLINK
-    for name, kind, values in (
-        ("oif", _RTA_OIF, oif),
-        ("gateway", _RTA_GATEWAY, gateway),
-        ("source", _RTA_PREFSRC, source),
-    ):
-        rows[f"{name}_head"], rows[name] = kind << 16 | 8, values
-    return rows
-
-
-def no_host_routes(to: np.ndarray) -> np.ndarray:
-    """Return messages that remove host routes made by :func:`host_routes`."""
-    rows = _rows(NO_HOST_ROUTE, len(to), RTM_DELROUTE, 0)
-    _route_head(rows, to)
-    rows["protocol"] = ROUTE_PROTOCOL
-    return rows
-
-
-def _route_head(rows: np.ndarray, to: np.ndarray) -> None:
-    rows["family"], rows["dst_len"], rows["table"] = socket.AF_INET, 32, _MAIN_TABLE
-    rows["dst_head"], rows["dst"] = _RTA_DST << 16 | 8, to
 
 
 def attribute(kind: int, payload: bytes) -> bytes:
@@ -302,11 +236,6 @@ def dump_qdiscs() -> bytes:
 def dump_links() -> bytes:
     """Return the request for all links of a namespace."""
     return message(RTM_GETLINK, NLM_F_DUMP, bytes(16))
-
-
-def dump_routes() -> bytes:
-    """Return the request for all IPv4 routes of a namespace."""
-    return message(RTM_GETROUTE, NLM_F_DUMP, struct.pack("<B11x", socket.AF_INET))
 
 
 def dump_actions(kind: str) -> bytes:
@@ -380,71 +309,3 @@ def read_ready(body: bytes) -> tuple[int, bool]:
     """
     state = dict(attributes(body[16:]))[_IFLA_OPERSTATE]
     return struct.unpack_from("<i", body, 4)[0], state[0] == _IF_OPER_UP
-
-
-def route_to(ipv4: str) -> bytes:
-    """Return the request for the route that the kernel would use towards a host."""
-    header = struct.pack("<BBBBBBBBI", socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, 0)
-    return message(RTM_GETROUTE, 0, header + attribute(1, socket.inet_aton(ipv4)))
-
-
-def read_route(body: bytes) -> tuple[int, str | None]:
-    """Return (interface index, gateway or None) of a route message."""
-    found = dict(attributes(body[12:]))
-    gateway = socket.inet_ntoa(found[5]) if 5 in found else None
-    return struct.unpack("<I", found[4])[0], gateway
-
-
-def read_host_route(body: bytes) -> tuple[str, frozenset[int]] | None:
-    """Return (destination, interfaces of its next hops) of a host route, None for other routes.
-
-    A host route is a unicast IPv4 /32 of the main table.
-    """
-    _, length, _, _, table, _, _, kind = struct.unpack_from("<8B", body)
-    if (length, table, kind) != (32, 254, 1):
-        return None
-    found = dict(attributes(body[12:]))
-    return socket.inet_ntoa(found[1]), _hops(found)
-
-
-@dataclass(frozen=True, slots=True)
-class RouteChange:
-    """One change of a main table, as the kernel announces it. ``protocol``: rtm_protocol."""
-
-    action: Literal["add", "replace", "delete"]
-    prefix: str
-    interfaces: frozenset[int]
-    protocol: int
-
-
-def read_route_changes(data: bytes) -> Iterator[RouteChange]:
-    """Iterate over the changes of IPv4 main tables among the announcements in ``data``."""
-    offset = 0
-    while offset + 16 <= len(data):
-        length, kind, flags = struct.unpack_from("<IHH", data, offset)
-        body = data[offset + 16 : offset + length]
-        offset += (length + 3) & ~3
-        if kind not in (RTM_NEWROUTE, RTM_DELROUTE):
-            continue
-        family, bits, _, _, table, protocol = struct.unpack_from("<6B", body)
-        if (family, table) != (socket.AF_INET, _MAIN_TABLE):
-            continue
-        found = dict(attributes(body[12:]))
-        prefix = socket.inet_ntoa(found.get(_RTA_DST, bytes(4)))
-        yield RouteChange(
-            "delete" if kind == RTM_DELROUTE else "replace" if flags & NLM_F_REPLACE else "add",
-            prefix if bits == 32 else f"{prefix}/{bits}",
-            _hops(found),
-            protocol,
-        )
-
-
-def _hops(route: dict[int, bytes]) -> frozenset[int]:
-    """Interfaces of the next hops among the attributes of a route."""
-    interfaces = {struct.unpack("<I", route[_RTA_OIF])[0]} if _RTA_OIF in route else set()
-    hops = route.get(_RTA_MULTIPATH, b"")  # struct rtnexthop: length, flags, hops, ifindex
-    while len(hops) >= 8:
-        size, ifindex = struct.unpack_from("<H2xi", hops)
-        interfaces.add(ifindex)
-        hops = hops[(size + 3) & ~3 :]
-    return frozenset(interfaces)

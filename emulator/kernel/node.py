@@ -14,18 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from emulator.errors import KernelError
-from emulator.kernel import build, messages, namespaces, segments
+from emulator.kernel import build, namespaces, route_messages, segments
 from emulator.kernel.forked import Forked
-from emulator.kernel.messages import (
-    dump_links,
-    dump_routes,
-    read_host_route,
-    read_ready,
-    read_route,
-    route_to,
-)
+from emulator.kernel.messages import dump_links, read_ready
 from emulator.kernel.netlink import NetlinkSocket
 from emulator.kernel.parentage import DEFAULT_SLACK_NS, set_timer_slack, timer_slack
+from emulator.kernel.route_messages import dump_routes, read_host_route, read_route, route_to
 from emulator.network import Node, ipv4_words
 
 PORT_IFINDEX = 10
@@ -180,12 +174,12 @@ class NodeHandle:
         kernel passes over them.
         """
         oif, source = PORT_IFINDEX + np.asarray(offset), ipv4_words(self.node.index)
-        rows = messages.host_routes(ipv4_words(to), ipv4_words(via), oif, source)
+        rows = route_messages.host_routes(ipv4_words(to), ipv4_words(via), oif, source)
         self.netlink.send(rows, lambda i: f"set the route of {self.name} to node {to[i]}")
 
     def remove_routes(self, to: np.ndarray) -> None:
         """Remove host routes that :meth:`write_routes` has set."""
-        rows = messages.no_host_routes(ipv4_words(to))
+        rows = route_messages.no_host_routes(ipv4_words(to))
         self.netlink.send(rows, lambda i: f"remove the route of {self.name} to node {to[i]}")
 
     def serve_segments(self) -> None:

@@ -23,8 +23,8 @@ import numpy as np
 
 from emulator.clock import Clock
 from emulator.errors import LasermeshError
-from emulator.kernel.messages import ROUTE_PROTOCOL, read_route_changes
 from emulator.kernel.node import PORT_IFINDEX, NodeHandle
+from emulator.kernel.route_messages import ROUTE_PROTOCOL, read_route_changes
 from emulator.kernel.workers import Worker
 
 _SO_RCVBUFFORCE, _RTMGRP_IPV4_ROUTE = 33, 0x40

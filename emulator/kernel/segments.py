@@ -16,13 +16,12 @@ from emulator.kernel.messages import (
     NLM_F_CREATE,
     NLM_F_REPLACE,
     NLM_F_REQUEST,
-    ROUTE_PROTOCOL,
     RTM_DELROUTE,
     RTM_NEWROUTE,
-    RTMSG_HEAD,
     attribute,
     message,
 )
+from emulator.kernel.route_messages import ROUTE_PROTOCOL, RTMSG_HEAD
 
 END, END_DX4 = 1, 2
 _PREFIX, _LOCATOR_BITS = 0xFD4C6D01, 48

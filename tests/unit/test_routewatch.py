@@ -9,7 +9,7 @@ from pathlib import Path
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from emulator import record
-from emulator.kernel.messages import RouteChange, read_route_changes
+from emulator.kernel.route_messages import RouteChange, read_route_changes
 from emulator.sections import Routing
 
 REPLACE, APPEND = 0x100, 0x800
