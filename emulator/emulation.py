@@ -196,7 +196,8 @@ class Emulation:
         """Record what becomes of the routes, where that is wanted and there is a place for it."""
         self._routes: RouteWatch | None = None
         if self.run_dir and self.scenario.routing.recorded(len(self.nodes)):
-            self._routes = RouteWatch(self.nodes, self.clock, self.run_dir / ROUTES)
+            family, path = base.family(self.scenario), self.run_dir / ROUTES
+            self._routes = RouteWatch(self.nodes, self.clock, path, family)
             undo.callback(self._routes.end)
             self._unrecorded(self._routes.begin())
 

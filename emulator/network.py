@@ -18,6 +18,8 @@ from emulator.scenario import Scenario
 from emulator.terminals import Fit, Terminal
 
 Kind = Literal["satellite", "station"]
+Family = Literal[4, 6]
+"""Version of IP."""
 _FIRST_IPV4 = 0x0A000001
 NODE_MAC = "02:4c:4d:00:00:01"
 """Of every port of every node."""
@@ -75,6 +77,10 @@ class Node:
     def ipv6(self) -> str:
         """Loopback address, unique local (RFC 4193)."""
         return f"fd4c:6d00::{self.index + 1:x}"
+
+    def address(self, family: Family) -> str:
+        """Loopback address of a family."""
+        return self.ipv4 if family == 4 else self.ipv6
 
     @property
     def link_local(self) -> str:

@@ -14,6 +14,8 @@ import numpy as np
 from emulator.clock import Clock
 from emulator.errors import CapabilityError
 from emulator.linkplan import LinkPlan
+from emulator.network import Family
+from emulator.scenario import Scenario
 from emulator.scenario_checks import own_class
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ class Routing(Protocol):
 
     hop_by_hop: bool = True
     """Whether the main tables of nodes alone say where packets go: then they can be walked."""
+
+    family: Family = 4
+    """Of the addresses that it routes: what is recorded, and what workloads send by."""
 
     def __init__(self, plan: LinkPlan, nodes: Nodes) -> None: ...
 
@@ -120,6 +125,11 @@ def load(group: str, name: str) -> Any:
     """
     own = own_class(name)
     return _of_file(*own) if own else entry_points(group=group)[name].load()
+
+
+def family(scenario: Scenario) -> Family:
+    """Return the family of the addresses that a scenario's protocol routes."""
+    return getattr(load("lasermesh.routing", scenario.routing.protocol), "family", 4)
 
 
 @cache

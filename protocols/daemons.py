@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from emulator.errors import DaemonError
 from emulator.linkplan import LinkPlan, carrying
-from emulator.network import Network
+from emulator.network import Family, Network
 from protocols.base import Nodes
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _NAMED = 10
 """How many nodes without routes an error names."""
 
 
-def islands(network: Network, state: np.ndarray) -> list[set[str]]:
+def islands(network: Network, state: np.ndarray, family: Family = 4) -> list[set[str]]:
     """Return, per node, the addresses of all nodes that light joins to it, its own included.
 
     ``state`` is PORT_STATE. Nodes of one island share one set.
@@ -44,7 +44,7 @@ def islands(network: Network, state: np.ndarray) -> list[set[str]]:
     number, label = connected_components(graph, directed=False)
     found: list[set[str]] = [set() for _ in range(number)]
     for node in network.nodes:
-        found[label[node.index]].add(node.ipv4)
+        found[label[node.index]].add(node.address(family))
     return [found[each] for each in label]
 
 
@@ -77,6 +77,7 @@ class Daemons:
     """Base of such schemes. In a node's folder a daemon logs to NAME.log and prints to NAME.out."""
 
     floods = True
+    family: Family = 4
     protocol = "OSPF"
     """What errors call the protocol."""
     speaker = ""
@@ -127,7 +128,8 @@ class Daemons:
         The kernel's tables are asked, not the daemons: those may believe in routes that the
         kernel refused. Raises DaemonError naming who lacks what after ``deadline_s``.
         """
-        island = dict(zip(self.nodes, islands(self.plan.network, state), strict=True))
+        all_islands = islands(self.plan.network, state, self.family)
+        island = dict(zip(self.nodes, all_islands, strict=True))
         end = time.monotonic() + deadline_s
         self.check()
         for name in self.nodes:
@@ -139,7 +141,7 @@ class Daemons:
 
     def _lacking(self, name: str, island: set[str]) -> set[str]:
         handle = self.nodes[name]
-        return island - handle.routes().keys() - {handle.node.ipv4}
+        return island - handle.routes(self.family).keys() - {handle.node.address(self.family)}
 
     def _not_converged(self, first: str, island: dict[str, set[str]], deadline_s: float) -> str:
         lines = [f"{self.protocol} did not converge within {deadline_s:.0f} s:"]

@@ -20,7 +20,7 @@ from emulator.kernel.messages import dump_links, read_ready
 from emulator.kernel.netlink import NetlinkSocket
 from emulator.kernel.parentage import DEFAULT_SLACK_NS, set_timer_slack, timer_slack
 from emulator.kernel.route_messages import dump_routes, read_host_route, read_route, route_to
-from emulator.network import Node, ipv4_words
+from emulator.network import Family, Node, ipv4_words
 
 PORT_IFINDEX = 10
 """Interface index of a node's first port inside its namespace; the others follow."""
@@ -53,6 +53,9 @@ _SYSCTLS = {
     "ipv6/conf/default/addr_gen_mode": 1,
     "ipv6/conf/default/accept_dad": 0,
     "ipv6/conf/default/keep_addr_on_down": 1,
+    "ipv6/conf/all/ignore_routes_with_linkdown": 1,
+    "ipv6/conf/default/ignore_routes_with_linkdown": 1,
+    "ipv6/fib_multipath_hash_policy": 1,
 }
 
 
@@ -184,6 +187,8 @@ class NodeHandle:
 
     def serve_segments(self) -> None:
         """Serve this node's own segments (segments.py), for lists that others impose."""
+        with self.entered():  # routes by a port that goes dark, and lead nowhere: they shall stay
+            write_sysctls({f"ipv6/conf/{self.node.ports[0].name}/ignore_routes_with_linkdown": 0})
         rows = segments.own_segments(self.node.index, PORT_IFINDEX)
         self.netlink.send(rows, lambda i: f"make {self.name} serve its segment {i + 1}")
 
@@ -218,10 +223,10 @@ class NodeHandle:
                 )
                 time.sleep(_REFILL_S)
 
-    def next_port(self, ipv4: str) -> int | None:
-        """Index of the port by which this node's kernel would send to ``ipv4``; None: no route."""
+    def next_port(self, to: str) -> int | None:
+        """Index of the port by which this node's kernel would send to an address; None: none."""
         try:
-            body = self.netlink.get(route_to(ipv4), f"look up {self.name}'s route to {ipv4}")
+            body = self.netlink.get(route_to(to), f"look up {self.name}'s route to {to}")
         except KernelError:
             return None
         ifindex, _ = read_route(body)
@@ -234,9 +239,9 @@ class NodeHandle:
         passing = {ifindex - PORT_IFINDEX for ifindex, ready in links if ready}
         return {p.index for offset, p in enumerate(self.node.ports) if offset in passing}
 
-    def routes(self) -> dict[str, frozenset[int]]:
+    def routes(self, family: Family = 4) -> dict[str, frozenset[int]]:
         """Host routes of the node's main table, whoever wrote them, with offsets of their ports."""
-        found = (read_host_route(body) for _, body in self.netlink.dump(dump_routes()))
+        found = (read_host_route(body) for _, body in self.netlink.dump(dump_routes(family)))
         return {
             destination: frozenset(ifindex - PORT_IFINDEX for ifindex in interfaces)
             for destination, interfaces in filter(None, found)

@@ -1,5 +1,7 @@
 """Netlink messages of routes: rows to be sent, and what kernels say of theirs, read.
 
+What is sent is IPv4; what is read is of either family.
+
 Layouts: linux/rtnetlink.h.
 """
 
@@ -24,6 +26,7 @@ from emulator.kernel.messages import (
     blank,
     message,
 )
+from emulator.network import Family
 
 RTMSG_HEAD = [
     ("family", "u1"),
@@ -59,6 +62,8 @@ ROUTE_PROTOCOL = 76
 """rtm_protocol of the routes that Lasermesh itself writes ('L'); FRR's OSPF writes 188."""
 
 _MAIN_TABLE, _RTN_UNICAST, _RTNH_F_ONLINK = 254, 1, 4
+_RTPROT_KERNEL, _NLM_F_APPEND = 2, 0x800
+_HOST_BITS = {socket.AF_INET: 32, socket.AF_INET6: 128}
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_MULTIPATH = 1, 4, 5, 7, 9
 
 
@@ -92,34 +97,39 @@ def _route_head(rows: np.ndarray, to: np.ndarray) -> None:
     rows["dst_head"], rows["dst"] = _RTA_DST << 16 | 8, to
 
 
-def dump_routes() -> bytes:
-    """Return the request for all IPv4 routes of a namespace."""
-    return message(RTM_GETROUTE, NLM_F_DUMP, struct.pack("<B11x", socket.AF_INET))
+def dump_routes(family: Family) -> bytes:
+    """Return the request for all routes of a family in a namespace."""
+    wanted = socket.AF_INET if family == 4 else socket.AF_INET6
+    return message(RTM_GETROUTE, NLM_F_DUMP, struct.pack("<B11x", wanted))
 
 
-def route_to(ipv4: str) -> bytes:
+def route_to(address: str) -> bytes:
     """Return the request for the route that the kernel would use towards a host."""
-    header = struct.pack("<BBBBBBBBI", socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, 0)
-    return message(RTM_GETROUTE, 0, header + attribute(1, socket.inet_aton(ipv4)))
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    header = struct.pack("<BBBBBBBBI", family, _HOST_BITS[family], 0, 0, 0, 0, 0, 0, 0)
+    return message(RTM_GETROUTE, 0, header + attribute(1, socket.inet_pton(family, address)))
 
 
 def read_route(body: bytes) -> tuple[int, str | None]:
     """Return (interface index, gateway or None) of a route message."""
     found = dict(attributes(body[12:]))
-    gateway = socket.inet_ntoa(found[5]) if 5 in found else None
+    gateway = socket.inet_ntop(body[0], found[5]) if 5 in found else None
     return struct.unpack("<I", found[4])[0], gateway
 
 
 def read_host_route(body: bytes) -> tuple[str, frozenset[int]] | None:
     """Return (destination, interfaces of its next hops) of a host route, None for other routes.
 
-    A host route is a unicast IPv4 /32 of the main table.
+    A host route is a unicast /32 of IPv4 or /128 of IPv6 in the main table, but not that which the
+    kernel has made of an IPv6 address of the node's own.
     """
-    _, length, _, _, table, _, _, kind = struct.unpack_from("<8B", body)
-    if (length, table, kind) != (32, 254, 1):
+    family, length, _, _, table, protocol, _, kind = struct.unpack_from("<8B", body)
+    if (length, table, kind) != (_HOST_BITS.get(family), _MAIN_TABLE, _RTN_UNICAST):
+        return None
+    if protocol == _RTPROT_KERNEL:
         return None
     found = dict(attributes(body[12:]))
-    return socket.inet_ntoa(found[1]), _hops(found)
+    return socket.inet_ntop(family, found[_RTA_DST]), _hops(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +143,13 @@ class RouteChange:
 
 
 def read_route_changes(data: bytes) -> Iterator[RouteChange]:
-    """Iterate over the changes of IPv4 main tables among the announcements in ``data``."""
+    """Iterate over the changes of main tables among the announcements in ``data``.
+
+    IPv4 has a route for each metric and next hops; a delete names it. Of IPv6 all next hops of a
+    prefix and metric are one route, however they came to it: what a new one joins is announced
+    whole, which is a replacement; and a delete names the next hops that go, perhaps not all
+    (Linux, net/ipv6/ip6_fib.c).
+    """
     offset = 0
     while offset + 16 <= len(data):
         length, kind, flags = struct.unpack_from("<IHH", data, offset)
@@ -142,13 +158,15 @@ def read_route_changes(data: bytes) -> Iterator[RouteChange]:
         if kind not in (RTM_NEWROUTE, RTM_DELROUTE):
             continue
         family, bits, _, _, table, protocol = struct.unpack_from("<6B", body)
-        if (family, table) != (socket.AF_INET, _MAIN_TABLE):
+        if family not in _HOST_BITS or table != _MAIN_TABLE:
             continue
         found = dict(attributes(body[12:]))
-        prefix = socket.inet_ntoa(found.get(_RTA_DST, bytes(4)))
+        host_bits = _HOST_BITS[family]
+        prefix = socket.inet_ntop(family, found.get(_RTA_DST, bytes(host_bits // 8)))
+        whole = NLM_F_REPLACE | (_NLM_F_APPEND if family == socket.AF_INET6 else 0)
         yield RouteChange(
-            "delete" if kind == RTM_DELROUTE else "replace" if flags & NLM_F_REPLACE else "add",
-            prefix if bits == 32 else f"{prefix}/{bits}",
+            "delete" if kind == RTM_DELROUTE else "replace" if flags & whole else "add",
+            prefix if bits == host_bits else f"{prefix}/{bits}",
             _hops(found),
             protocol,
         )

@@ -1,8 +1,8 @@
-"""Routes over time: every change of every node's IPv4 main table, as the kernels announce it.
+"""Routes over time: every change of the main tables of all nodes, as their kernels announce it.
 
-One process hears all nodes. Its sockets are bound before it is forked, so no change is missed
-between; it writes to one file of the run directory, where nothing but disk limits it. Recording
-is beside the run: whatever goes wrong with it, the run goes on without.
+One process hears all nodes, of IPv4 or of IPv6. Its sockets are bound before it is forked, so no
+change is missed between; it writes to one file of the run directory, where nothing but disk limits
+it. Recording is beside the run: whatever goes wrong with it, the run goes on without.
 
 A table is not yet a forwarding decision: the kernel passes over next hops by ports without light
 (``ignore_routes_with_linkdown``), and announces no change then.
@@ -26,8 +26,10 @@ from emulator.errors import LasermeshError
 from emulator.kernel.node import PORT_IFINDEX, NodeHandle
 from emulator.kernel.route_messages import ROUTE_PROTOCOL, read_route_changes
 from emulator.kernel.workers import Worker
+from emulator.network import Family
 
-_SO_RCVBUFFORCE, _RTMGRP_IPV4_ROUTE = 33, 0x40
+_SO_RCVBUFFORCE = 33
+_RTMGRP: dict[Family, int] = {4: 0x40, 6: 0x400}
 _BUFFER_BYTES = 8 << 20
 """For one node's announcements that have not been read: about ten thousand."""
 _AT_ONCE, _ANNOUNCEMENT_BYTES = 128, 4096
@@ -54,9 +56,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class RouteWatch:
     """Records what happens to the routes of ``nodes`` from :meth:`begin` to :meth:`finish`."""
 
-    def __init__(self, nodes: Mapping[str, NodeHandle], clock: Clock, path: Path) -> None:
+    def __init__(
+        self, nodes: Mapping[str, NodeHandle], clock: Clock, path: Path, family: Family = 4
+    ) -> None:
         self._nodes = list(nodes.values())
-        self._names = {handle.node.ipv4: handle.name for handle in self._nodes}
+        self._names = {handle.node.address(family): handle.name for handle in self._nodes}
+        self._group = _RTMGRP[family]
         self._clock = clock
         self._worker = Worker("routes", path)
         self._told = self._tell = -1
@@ -68,7 +73,7 @@ class RouteWatch:
         try:
             self._told, self._tell = os.pipe()
             for handle in self._nodes:
-                heard.append(_announcements(handle))
+                heard.append(_announcements(handle, self._group))
             self._worker.start(lambda record: self._listen(heard, record))
         except (OSError, LasermeshError) as error:
             return str(error)
@@ -160,9 +165,9 @@ class _Reader:
         return b"".join(self._room[i, :length].tobytes() for i, length in enumerate(lengths))
 
 
-def _announcements(handle: NodeHandle) -> socket.socket:
-    """A socket that hears of every change of a node's IPv4 routes."""
+def _announcements(handle: NodeHandle, group: int) -> socket.socket:
+    """A socket that hears what a node's kernel tells a group (linux/rtnetlink.h)."""
     heard = handle.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
     heard.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
-    heard.bind((0, _RTMGRP_IPV4_ROUTE))
+    heard.bind((0, group))
     return heard

@@ -7,18 +7,19 @@ the kernel where a daemon puts the better one beside the worse before it takes t
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import numpy as np
 
-from emulator.network import Network, ipv4_words
+from emulator.network import Network
 
 CHANGE = np.dtype([("t_s", "<f8"), ("node", "<i4"), ("to", "<i4"), ("bits", "u1"), ("ways", "<u8")])
 """From ``t_s`` on ``node``'s route to node ``to``, by a prefix of ``bits``, goes by the ports whose
 offsets among the node's own are the bits set in ``ways``. 0: there is none, or one by no port."""
 
-_HOST_BITS = 32
+_HOST_BITS = 128
+"""Of a route to a node itself, of either family: no prefix is longer."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Tables:
                 routes.pop()
             if action != "delete":
                 routes.append(ways)
-            elif ways in routes:  # the newest of them
-                del routes[len(routes) - 1 - routes[::-1].index(ways)]
+            else:
+                _withdraw(routes, ways)
             now = routes[-1] if routes else 0
             changes += [(t_s, node, to, bits, now) for to, bits in covered[destination]]
         table = np.array(changes, dtype=CHANGE)
@@ -124,10 +125,22 @@ class _Prefixes(dict[str, list[tuple[int, int]]]):
 
     def __init__(self, network: Network, number: dict[str, int]) -> None:
         super().__init__({name: [(index, _HOST_BITS)] for name, index in number.items()})
-        self._words = ipv4_words(np.arange(network.size)).astype(np.int64)
+        self._network = network
 
     def __missing__(self, destination: str) -> list[tuple[int, int]]:
-        prefix = IPv4Network(destination)
-        inside = self._words & int(prefix.netmask) == int(prefix.network_address)
-        self[destination] = [(int(to), prefix.prefixlen) for to in np.flatnonzero(inside)]
+        prefix = ip_network(destination)
+        self[destination] = [
+            (node.index, prefix.prefixlen)
+            for node in self._network.nodes
+            if ip_address(node.address(prefix.version)) in prefix
+        ]
         return self[destination]
+
+
+def _withdraw(routes: list[int], ways: int) -> None:
+    """Take the newest route by just these ``ways`` out, or else these out of one that has more."""
+    newest = range(len(routes) - 1, -1, -1)
+    if ways in routes:
+        del routes[next(i for i in newest if routes[i] == ways)]
+    elif wider := [i for i in newest if ways and routes[i] & ways == ways]:
+        routes[wider[0]] &= ~ways

@@ -1,6 +1,6 @@
 """Tables replayed from announcements lead where the kernel itself would send."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from emulator.kernel.routewatch import RouteWatch
 from emulator.lab.fib import Tables
 from emulator.lab.walking import Light, chosen
 from emulator.linkplan import LinkPlan
+from emulator.network import Family
 from tests.e2e.conftest import needs
 from tests.kernel.toys import NOTICED_S, Build, walker
 
@@ -24,6 +25,20 @@ ROUTES = (
     "10.0.0.6 dev isl0",
 )
 """Of the first node: to all, to the fourth to seventh, to the fifth, to the sixth."""
+_FAR, _NEXT = "fd4c:6d00::", "nexthop via fe80::1 dev"
+ROUTES_6 = (
+    "add default dev isl3",
+    f"add {_FAR}4/126 dev isl2",
+    f"add {_FAR}5 via fe80::1 dev isl0",
+    f"append {_FAR}5 via fe80::1 dev isl1",
+    f"append {_FAR}5 via fe80::1 dev isl2",
+    f"del {_FAR}5 via fe80::1 dev isl2",
+    f"add {_FAR}6 {_NEXT} isl2 {_NEXT} isl3",
+    f"replace {_FAR}6 via fe80::1 dev isl0",
+    f"add {_FAR}9 {_NEXT} isl0 {_NEXT} isl2",
+    f"del {_FAR}9",
+)
+"""The same of IPv6, by ways that only IPv6 has, and the tenth's that goes again."""
 
 
 @pytest.fixture
@@ -36,17 +51,20 @@ def torus(build: Build) -> Iterator[tuple[LinkPlan, Fabric]]:
     yield plan, fabric
 
 
+@pytest.mark.parametrize(
+    ("family", "routes"), [(4, [f"add {each}" for each in ROUTES]), (6, ROUTES_6)]
+)
 def test_the_replayed_tables_lead_where_the_kernel_sends(
-    torus: tuple[LinkPlan, Fabric], tmp_path: Path
+    torus: tuple[LinkPlan, Fabric], tmp_path: Path, family: Family, routes: Sequence[str]
 ) -> None:
     needs("ip")
     plan, fabric = torus
     first = fabric.nodes[plan.network.nodes[0].name]
-    watch = RouteWatch(fabric.nodes, RealClock(), tmp_path / record.ROUTES)
+    watch = RouteWatch(fabric.nodes, RealClock(), tmp_path / record.ROUTES, family)
     assert watch.begin() == ""
-    for route in ROUTES:
+    for route in routes:
         log = tmp_path / "ip.out"
-        done = first.spawn(["ip", "route", "add", *route.split()], log).wait()
+        done = first.spawn(["ip", f"-{family}", "route", *route.split()], log).wait()
         assert done == 0, log.read_text()
     assert watch.finish(0.0) == ""
     watch.end()
@@ -67,7 +85,7 @@ def test_the_replayed_tables_lead_where_the_kernel_sends(
         others = plan.network.nodes[1:]
 
         def agrees(due: list[set[int]] = due, others: tuple = others) -> bool:
-            taken = [first.next_port(other.ipv4) for other in others]
+            taken = [first.next_port(other.address(family)) for other in others]
             return all(
                 port in ports if ports else port is None
                 for port, ports in zip(taken, due[1:], strict=True)

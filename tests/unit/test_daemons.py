@@ -27,7 +27,8 @@ class Handle:
         self.ready_at = ready_at
         self.looks = 0
 
-    def routes(self) -> dict[str, frozenset[int]]:
+    def routes(self, family: int) -> dict[str, frozenset[int]]:
+        assert family == 4
         self.looks += 1
         return dict.fromkeys(self.reached if self.looks >= self.ready_at else (), frozenset())
 

@@ -61,6 +61,35 @@ def test_deleting_what_was_never_announced_changes_nothing(network: Network) -> 
     assert held(Tables.of(network, rows), 1.0) == {(0, 2): [1]}
 
 
+def test_of_an_ipv6_route_of_several_ways_one_may_go(network: Network) -> None:
+    rows = [
+        (0.0, A, "add", C, "isl0", OSPF),
+        (1.0, A, "replace", C, "isl0 isl1 isl2", OSPF),
+        (2.0, A, "delete", C, "isl1", OSPF),
+        (3.0, A, "delete", C, "isl1", OSPF),
+        (4.0, A, "delete", C, "isl0 isl2", OSPF),
+    ]
+    tables = Tables.of(network, rows)
+    assert [held(tables, t).get((0, 2), []) for t in range(5)] == [[1], [7], [5], [5], []]
+
+
+def test_prefixes_of_ipv6_cover_whom_they_cover(network: Network) -> None:
+    """Nodes are fd4c:6d00::1 to ::4: ::2/127 holds the second and third."""
+    rows = [
+        (0.0, A, "add", "::/0", "isl0", OSPF),
+        (1.0, A, "add", "fd4c:6d00::2/127", "isl1", OSPF),
+        (2.0, A, "add", C, "isl2", OSPF),
+        (3.0, A, "add", "fe80::/64", "isl3", "kernel"),
+    ]
+    tables = Tables.of(network, rows)
+    assert {to: ways for (_, to), ways in held(tables, 3.0).items()} == {
+        0: [0, 0, 1],
+        1: [0, 2, 1],
+        2: [4, 2, 1],
+        3: [0, 0, 1],
+    }
+
+
 def test_longer_prefixes_come_first_and_cover_whom_they_cover(network: Network) -> None:
     """Nodes are 10.0.0.1 to 10.0.0.4: 10.0.0.2/31 holds the second and third."""
     rows = [

@@ -5,22 +5,26 @@ import sqlite3
 import struct
 from contextlib import closing
 from pathlib import Path
+from socket import AF_INET, AF_INET6
 
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from emulator import record
-from emulator.kernel.route_messages import RouteChange, read_route_changes
+from emulator.kernel.route_messages import RouteChange, read_host_route, read_route_changes
 from emulator.sections import Routing
 
-REPLACE, APPEND = 0x100, 0x800
+REPLACE, EXCLUSIVE, CREATE, APPEND = 0x100, 0x200, 0x400, 0x800
 NEW, DELETE = 24, 25
 
 
-def announced(kind: int, flags: int, bits: int = 32, table: int = 254, **attributes) -> bytes:
+def announced(
+    kind: int, flags: int, bits: int = 32, table: int = 254, family: int = AF_INET, **attributes
+) -> bytes:
     """One message as pyroute2 encodes it."""
     message = rtmsg()
     message["header"] = {"type": kind, "flags": flags, "pid": 0, "sequence_number": 0}
-    message["family"], message["dst_len"], message["table"], message["proto"] = 2, bits, table, 188
+    message["family"], message["dst_len"], message["table"] = family, bits, table
+    message["proto"], message["type"] = 188, 1
     message["attrs"] = [[f"RTA_{name.upper()}", value] for name, value in attributes.items()]
     message.encode()
     return bytes(message.data)
@@ -44,6 +48,43 @@ def test_changes_of_main_tables_are_read() -> None:
         RouteChange("delete", "10.9.8.0/24", frozenset({10}), 188),
         RouteChange("add", "0.0.0.0/0", frozenset({10}), 188),
     ]
+
+
+def test_of_ipv6_what_joins_a_route_replaces_it_and_host_routes_are_of_128_bits() -> None:
+    """A route to which a next hop is appended is announced whole (Linux, net/ipv6/ip6_fib.c)."""
+    to, ways = "fd4c:6d00::5", [{"oif": each, "hops": 0, "flags": 0} for each in (11, 13)]
+    data = b"".join(
+        announced(*what, family=AF_INET6, **attributes)
+        for what, attributes in (
+            ((NEW, CREATE | EXCLUSIVE, 128), {"dst": to, "oif": 11}),
+            ((NEW, CREATE | APPEND, 128), {"dst": to, "multipath": ways}),
+            ((DELETE, 0, 128), {"dst": to, "oif": 11}),
+            ((NEW, CREATE, 64), {"dst": "fe80::", "oif": 10}),
+            ((NEW, CREATE, 0), {"oif": 10}),
+            ((NEW, CREATE, 128, 255), {"dst": "fd4c:6d00::1", "oif": 1}),
+        )
+    )
+    assert list(read_route_changes(data)) == [
+        RouteChange("add", to, frozenset({11}), 188),
+        RouteChange("replace", to, frozenset({11, 13}), 188),
+        RouteChange("delete", to, frozenset({11}), 188),
+        RouteChange("add", "fe80::/64", frozenset({10}), 188),
+        RouteChange("add", "::/0", frozenset({10}), 188),
+    ]
+
+
+def test_host_routes_of_both_families_are_told_from_all_others() -> None:
+    def read(*what: int, **attributes) -> tuple[str, frozenset[int]] | None:
+        return read_host_route(announced(NEW, 0, *what, **attributes)[16:])
+
+    six = "fd4c:6d00::5"
+    assert read(32, dst="10.0.0.5", oif=12) == ("10.0.0.5", frozenset({12}))
+    assert read(128, family=AF_INET6, dst=six, oif=12) == (six, frozenset({12}))
+    assert read(32, family=AF_INET6, dst="fd4c:6d00::", oif=12) is None
+    assert read(128, 255, family=AF_INET6, dst=six, oif=12) is None
+    own = bytearray(announced(NEW, 0, 128, family=AF_INET6, dst=six, oif=1)[16:])
+    own[5] = 2  # RTPROT_KERNEL: made of an address
+    assert read_host_route(bytes(own)) is None
 
 
 def test_clock_time_becomes_scenario_time(tmp_path: Path) -> None:
