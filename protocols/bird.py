@@ -12,7 +12,7 @@ from typing import TextIO
 
 from emulator.errors import DaemonError
 from emulator.linkplan import LinkPlan
-from emulator.network import Node, Port
+from emulator.network import Family, Node, Port
 from emulator.sections import Routing as RoutingSection
 from protocols.base import Footprint, Nodes
 from protocols.daemons import Daemons, converse
@@ -23,7 +23,9 @@ _SCAN_S = 600
 """Links and routes are heard of by netlink; dumps of whole tables only mend what was missed."""
 
 
-def preamble(node: Node, folder: Path, source: str, ecmp: bool = False) -> list[str]:
+def preamble(
+    node: Node, folder: Path, source: str, ecmp: bool = False, family: Family = 4
+) -> list[str]:
     """Render what any protocol needs: log, router id, links, the kernel's table.
 
     ``source``: whose routes go to the kernel (RTS_OSPF ...). ``ecmp``: several routes to one
@@ -40,7 +42,7 @@ def preamble(node: Node, folder: Path, source: str, ecmp: bool = False) -> list[
         # The default may lose netlink messages when many links move at once.
         "  netlink rx buffer 4194304;",
         *(["  merge paths on limit 4;"] if ecmp else []),
-        f"  ipv4 {{ export where source = {source}; }};",
+        f"  ipv{family} {{ export where source = {source}; }};",
         "}",
     ]
 

@@ -1,4 +1,6 @@
-"""OSPFv2 by BIRD 2: one process in every node, unnumbered, point-to-point.
+"""OSPF by BIRD 2: one process in every node, unnumbered, point-to-point.
+
+Version 2 as it is, for IPv4; what version 3 does otherwise for IPv6 stands in bird_ospf6.py.
 
 The kernels get the same host routes as from FRR, of up to four equal ways. Why it is version 2
 of the protocol: over a port that borrows the loopback's /32 BIRD marks OSPFv2's next hops
@@ -13,28 +15,34 @@ every 5 s at most (MinLSInterval of RFC 2328) and computes routes once a second.
 from collections.abc import Collection
 from pathlib import Path
 
-from emulator.network import Node
+from emulator.network import Family, Node
 from emulator.sections import Routing as RoutingSection
 from protocols.bird import Bird, bfd, interfaces, preamble
 
+VERSION: dict[Family, int] = {4: 2, 6: 3}
+"""Of OSPF."""
 _RAISED = 65535
 
 
 def ospf_conf(
-    node: Node, routing: RoutingSection, folder: Path, raised: Collection[int] = ()
+    node: Node,
+    routing: RoutingSection,
+    folder: Path,
+    raised: Collection[int] = (),
+    family: Family = 4,
 ) -> str:
     """Render BIRD's configuration: every port, whether lit or not, and the loopback's address.
 
     ``raised``: indices of ports that are the last resort for now.
     """
     lines = [
-        *preamble(node, folder, "RTS_OSPF"),
+        *preamble(node, folder, "RTS_OSPF", family=family),
         *bfd(routing),
-        "protocol ospf v2 {",
+        f"protocol ospf v{VERSION[family]} {{",
         "  ecmp yes limit 4;",
         "  area 0 {",
         # Once for the node: otherwise every port would announce the address that all borrow.
-        f"    stubnet {node.ipv4}/32 {{ cost 0; }};",
+        f"    stubnet {node.address(family)}/{32 if family == 4 else 128} {{ cost 0; }};",
     ]
     for pattern, (kind, high) in interfaces(node.ports, raised).items():
         lines += [
@@ -57,4 +65,4 @@ class BirdOspf(Bird):
     def conf(self, name: str) -> str:
         """Render the configuration that a node's BIRD shall have now."""
         handle = self.nodes[name]
-        return ospf_conf(handle.node, self.routing, handle.state_dir, self.raised)
+        return ospf_conf(handle.node, self.routing, handle.state_dir, self.raised, self.family)

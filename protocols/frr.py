@@ -58,7 +58,8 @@ def command(daemon: str, pathspace: str, folder: Path) -> list[str]:
         *("--log", f"file:{folder / daemon}.log", "--log-level", "info"),
     ]
     # Below 4 MiB zebra warns and may lose netlink messages when many links move at once.
-    return [*argv, "-s", "4194304"] if daemon == "zebra" else argv
+    # Without the other it takes an IPv6 route away before it writes another in its place.
+    return [*argv, "-s", "4194304", "--v6-rr-semantics"] if daemon == "zebra" else argv
 
 
 class Frr(Daemons):

@@ -15,12 +15,14 @@ from protocols.bird import Bird
 from protocols.bird import ask as ask_bird
 from protocols.bird_bgp import BirdBgp
 from protocols.bird_ospf import BirdOspf
+from protocols.bird_ospf6 import BirdOspf6
 from protocols.daemons import Daemons
 from protocols.frr import ask as ask_frr
 from protocols.frr_bgp import FrrBgp
 from protocols.frr_isis import FrrIsis
 from protocols.frr_openfabric import FrrOpenFabric
 from protocols.frr_ospf import FrrOspf
+from protocols.frr_ospf6 import FrrOspf6
 from tests.kernel.test_frr import ended
 from tests.kernel.test_frr_family import lost
 from tests.kernel.toys import NOTICED_S, Build, walker
@@ -49,11 +51,13 @@ def up(fabric: Fabric, scheme: type[Daemons]) -> int:
     ("scheme", "within_s"),
     [
         (FrrOspf, OUTAGE_S),
+        (FrrOspf6, OUTAGE_S),
         (FrrIsis, OUTAGE_S),
         (FrrOpenFabric, OUTAGE_S),
         (FrrBgp, OUTAGE_S),
         (BirdBgp, OUTAGE_S),
         (BirdOspf, OUTAGE_S + AN_SPF_S),
+        (BirdOspf6, OUTAGE_S + AN_SPF_S),
     ],
 )
 def test_a_silent_cut_is_left_soon(build: Build, scheme: type[Daemons], within_s: float) -> None:
@@ -72,14 +76,14 @@ def test_a_silent_cut_is_left_soon(build: Build, scheme: type[Daemons], within_s
         daemons.converge(first, CONVERGE_S)
         ends = (first["peer"] >= 0).sum()
         assert ends == 12 and wait_for(lambda: up(fabric, scheme) == ends, CONVERGE_S)
-        if scheme is BirdOspf:
+        if issubclass(scheme, BirdOspf):
             time.sleep(MIN_LS_INTERVAL_S)
         a, b = plan.network.nodes[:2]
-        port = fabric.nodes[a.name].next_port(b.ipv4)
+        port = fabric.nodes[a.name].next_port(b.address(daemons.family))
         pair = [port, int(first["peer"][port])]
         assert plan.network.port_node[pair[1]] == b.index
         cut = first.copy()
         cut[pair] = plan.dark()[pair]
-        count, gap_s = lost(fabric, {CUT_S: lambda: fabric.apply(cut)}, a, b)
+        count, gap_s = lost(fabric, {CUT_S: lambda: fabric.apply(cut)}, a, b, daemons.family)
         print(f"\n{scheme.__name__}: {count} lost of a silent cut, in {gap_s:.3f} s")
         assert 2 * BFD_MS / 1e3 < gap_s < within_s

@@ -15,6 +15,7 @@ from emulator.kernel import namespaces
 from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
+from emulator.network import Family
 from protocols import bird
 from protocols.bird import ask
 from protocols.bird_ospf import BirdOspf
@@ -41,12 +42,12 @@ def routed(build: Build) -> Iterator[tuple[LinkPlan, Fabric, BirdOspf]]:
         yield plan, fabric, routing
 
 
-def held(fabric: Fabric) -> Tables:
+def held(fabric: Fabric, family: Family = 4) -> Tables:
     """What the nodes' kernels hold."""
-    return {name: handle.routes() for name, handle in fabric.nodes.items()}
+    return {name: handle.routes(family) for name, handle in fabric.nodes.items()}
 
 
-def wanted(plan: LinkPlan, state: np.ndarray) -> Tables:
+def wanted(plan: LinkPlan, state: np.ndarray, family: Family = 4) -> Tables:
     """All ways of the fewest hops."""
     network, count = plan.network, len(plan.network.nodes)
     lit = np.flatnonzero(state["peer"] >= 0)
@@ -56,7 +57,7 @@ def wanted(plan: LinkPlan, state: np.ndarray) -> Tables:
     tables: Tables = {}
     for node in network.nodes:
         tables[node.name] = {
-            other.ipv4: frozenset(
+            other.address(family): frozenset(
                 offset
                 for offset, port in enumerate(node.ports)
                 if port.index in towards

@@ -20,6 +20,7 @@ from protocols.babeld import Babeld
 from protocols.bird_babel import BirdBabel
 from protocols.bird_bgp import BirdBgp
 from protocols.bird_ospf import BirdOspf
+from protocols.bird_ospf6 import BirdOspf6
 from protocols.daemons import Daemons
 from tests.kernel.test_bird import held, wanted
 from tests.kernel.test_frr import ended
@@ -36,8 +37,15 @@ LONG_S = 12.0
 """Of 16 hellos a second apart most are missed then, but not all: BIRD's Babel remembers so many."""
 
 PLANES = {"bgp_as": "plane"}
-SCHEMES = [(BirdOspf, {}), (BirdBabel, {}), (BirdBgp, {}), (BirdBgp, PLANES), (Babeld, {})]
-IDS = ["ospf", "babel", "bgp", "bgp-planes", "babeld"]
+SCHEMES = [
+    (BirdOspf, {}),
+    (BirdOspf6, {}),
+    (BirdBabel, {}),
+    (BirdBgp, {}),
+    (BirdBgp, PLANES),
+    (Babeld, {}),
+]
+IDS = ["ospf", "ospf6", "babel", "bgp", "bgp-planes", "babeld"]
 
 
 @dataclass
@@ -55,13 +63,13 @@ class Sky:
 
     def settle(self, state: np.ndarray, within_s: float = CONVERGE_S) -> float:
         """Return the seconds until all kernels hold shortest ways for ``state``, and only such."""
-        began, ways = time.monotonic(), wanted(self.plan, state)
+        began, ways = time.monotonic(), wanted(self.plan, state, self.routing.family)
         assert wait_for(lambda: not self.wrong(ways), within_s), self.wrong(ways)
         return time.monotonic() - began
 
     def wrong(self, ways) -> dict[tuple[str, str], tuple]:
         """Routes that are not among the shortest ``ways``, or not there, or too many."""
-        tables = held(self.fabric)
+        tables = held(self.fabric, self.routing.family)
         return {
             (name, to): (table.get(to), ways[name].get(to))
             for name, table in tables.items()
@@ -71,12 +79,12 @@ class Sky:
 
     def users(self, *ports: int) -> list[str]:
         """Nodes whose kernels route by any of ``ports``."""
+        tables = held(self.fabric, self.routing.family)
         return [
             node.name
             for node in self.plan.network.nodes
             for offset, port in enumerate(node.ports)
-            if port.index in ports
-            and any(offset in ways for ways in self.fabric.nodes[node.name].routes().values())
+            if port.index in ports and any(offset in ways for ways in tables[node.name].values())
         ]
 
     def without(self, *ports: int) -> np.ndarray:
@@ -140,12 +148,12 @@ def test_all_pairs_on_shortest_ways_through_losses_and_handovers(
         sky.apply(state)
         print(f"  handed over after {sky.settle(state):.2f} s")
         with sky.fabric.nodes[nodes[0].name].entered():
-            argv = ["ping", "-c1", "-W3", nodes[10].ipv4]
+            argv = ["ping", "-c1", "-W3", nodes[10].address(sky.routing.family)]
             done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
         sky.routing.stop()
         assert namespaces.processes([h.namespace for h in sky.fabric.nodes.values()]) == []
-        assert not any(held(sky.fabric).values())
+        assert not any(held(sky.fabric, sky.routing.family).values())
 
 
 @pytest.mark.parametrize(("scheme", "keys"), SCHEMES, ids=IDS)
@@ -197,7 +205,7 @@ def test_a_cut_that_is_announced_loses_nothing(
         sky.settle(sky.plan.at(0))
         time.sleep(QUIET_S)
         acts = {0.5: lambda: sky.routing.cost_out(ports), COST_OUT_S: lambda: sky.apply(cut)}
-        assert lost(sky.fabric, acts, a, b) == (0, 0.0)
+        assert lost(sky.fabric, acts, a, b, sky.routing.family) == (0, 0.0)
         sky.settle(cut)
 
 

@@ -16,10 +16,12 @@ from emulator.kernel import namespaces
 from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
+from emulator.network import Family
 from protocols import frr
 from protocols.daemons import Daemons
 from protocols.frr import CRASH_DIR, FRR_RUN, ask
 from protocols.frr_ospf import FrrOspf
+from protocols.frr_ospf6 import FrrOspf6
 from protocols.static import next_hops
 from tests.kernel.toys import Build, walker
 
@@ -29,12 +31,13 @@ CONVERGE_S = 60.0
 
 
 @pytest.fixture
-def routed(build: Build) -> Iterator[tuple[LinkPlan, Fabric, FrrOspf]]:
+def routed(request, build: Build) -> Iterator[tuple[LinkPlan, Fabric, FrrOspf]]:
     """A torus of 3 × 3 satellites, each with four lasers and OSPF, converged."""
+    scheme = getattr(request, "param", FrrOspf)
     plan = LinkPlan.of(walker(total=9, planes=3))
     fabric = build(plan)
     fabric.apply(plan.at(0))
-    with ended(FrrOspf(plan, fabric.nodes)) as routing:
+    with ended(scheme(plan, fabric.nodes)) as routing:
         routing.start()
         routing.converge(plan.at(0), CONVERGE_S)
         yield plan, fabric, routing
@@ -50,7 +53,8 @@ def ended(routing: Daemons) -> Iterator[Daemons]:
         for handle in routing.nodes.values():
             for folder in FRR_RUN.glob(f"{handle.namespace}*"):
                 shutil.rmtree(folder)
-        (FRR_RUN / "ospfd-gr.json").unlink(missing_ok=True)
+        for file in ("ospfd-gr.json", "ospf6d-gr.json", "ospf6d-at-seq-no.dat"):
+            (FRR_RUN / file).unlink(missing_ok=True)
         for (_, daemon), process in routing.daemons.items():
             shutil.rmtree(CRASH_DIR / f"{daemon}.{process.pid}", ignore_errors=True)
 
@@ -58,14 +62,15 @@ def ended(routing: Daemons) -> Iterator[Daemons]:
 Table = dict[str, frozenset[str]]
 
 
-def kernel_and_zebra(fabric: Fabric, name: str) -> tuple[Table, Table]:
+def kernel_and_zebra(fabric: Fabric, name: str, family: Family) -> tuple[Table, Table]:
     """Next-hop interfaces by destination: in the kernel's table, and as zebra believes."""
     handle = fabric.nodes[name]
-    ports = handle.node.ports
-    kernel = {d: frozenset(ports[hop].name for hop in hops) for d, hops in handle.routes().items()}
-    said = ask(handle.namespace, "zebra", "show ip route ospf json")
+    ports, held = handle.node.ports, handle.routes(family)
+    kernel = {d: frozenset(ports[hop].name for hop in hops) for d, hops in held.items()}
+    question = {4: "show ip route ospf json", 6: "show ipv6 route ospf6 json"}[family]
+    said = ask(handle.namespace, "zebra", question)
     zebra = {
-        prefix.removesuffix("/32"): frozenset(
+        prefix.partition("/")[0]: frozenset(
             hop["interfaceName"] for hop in route["nexthops"] if hop.get("fib")
         )
         for prefix, routes in said.items()
@@ -75,8 +80,11 @@ def kernel_and_zebra(fabric: Fabric, name: str) -> tuple[Table, Table]:
     return kernel, zebra
 
 
-def full_neighbours(fabric: Fabric, name: str) -> int:
+def full_neighbours(fabric: Fabric, name: str, family: Family = 4) -> int:
     """How many adjacencies of a node are Full."""
+    if family == 6:
+        said = ask(fabric.nodes[name].namespace, "ospf6d", "show ipv6 ospf6 neighbor json")
+        return sum(neighbour["state"] == "Full" for neighbour in said["neighbors"])
     said = ask(fabric.nodes[name].namespace, "ospfd", "show ip ospf neighbor json")
     return sum(
         neighbour["nbrState"].startswith("Full")
@@ -94,26 +102,35 @@ def test_every_pair_has_a_route_and_every_link_an_adjacency(routed) -> None:
         assert wait_for(lambda n=node, lit=lit: full_neighbours(fabric, n.name) == lit, CONVERGE_S)
 
 
+@pytest.mark.parametrize("routed", [FrrOspf, FrrOspf6], indirect=True)
 def test_flaps_leave_kernel_and_zebra_agreed(routed) -> None:
     """FRR 8.4 with kernel next-hop objects loses next hops here that zebra reports installed."""
-    plan, fabric, _ = routed
-    node, dark = plan.network.nodes[0], plan.dark()
-    assert wait_for(lambda: full_neighbours(fabric, node.name) == 4, CONVERGE_S)
-    assert max(map(len, kernel_and_zebra(fabric, node.name)[0].values())) > 1, "no ECMP to lose"
+    plan, fabric, routing = routed
+    node, dark, family = plan.network.nodes[0], plan.dark(), routing.family
+
+    def full() -> int:
+        return full_neighbours(fabric, node.name, family)
+
+    def several() -> bool:
+        kernel, _ = kernel_and_zebra(fabric, node.name, family)
+        return max(map(len, kernel.values())) > 1
+
+    assert wait_for(lambda: full() == 4, CONVERGE_S)
+    assert wait_for(several, CONVERGE_S), "no ECMP to lose"
     for port in node.ports[:3]:
         cut = plan.at(0)
         ends = [port.index, int(cut["peer"][port.index])]
         cut[ends] = dark[ends]
         fabric.apply(cut)
-        assert wait_for(lambda: full_neighbours(fabric, node.name) == 3, CONVERGE_S)
+        assert wait_for(lambda: full() == 3, CONVERGE_S)
         fabric.apply(plan.at(0))
-        assert wait_for(lambda: full_neighbours(fabric, node.name) == 4, CONVERGE_S)
+        assert wait_for(lambda: full() == 4, CONVERGE_S)
 
     def agreed() -> bool:
-        kernel, zebra = kernel_and_zebra(fabric, node.name)
+        kernel, zebra = kernel_and_zebra(fabric, node.name, family)
         return kernel == zebra and len(kernel) == 8
 
-    assert wait_for(agreed, 15.0), kernel_and_zebra(fabric, node.name)
+    assert wait_for(agreed, 15.0), kernel_and_zebra(fabric, node.name, family)
 
 
 def test_a_lost_satellite_is_routed_around(routed) -> None:

@@ -19,12 +19,14 @@ from scipy.sparse.csgraph import dijkstra
 
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
-from emulator.network import Port
+from emulator.network import Family, Port
 from emulator.scenario import Scenario
 from protocols import bird_babel, bird_bgp, bird_ospf, frr_bgp, frr_isis, frr_ospf
 from protocols.babeld import Babeld
+from protocols.bird_ospf6 import BirdOspf6
 from protocols.cgr import Cgr
 from protocols.frr_openfabric import FrrOpenFabric
+from protocols.frr_ospf6 import FrrOspf6
 from protocols.oracle import Oracle
 from protocols.static import Static
 from tests.kernel.test_bird import Tables, held
@@ -75,13 +77,20 @@ class Promise:
     all_ways: bool = False
     raises: bool = True
 
+    @property
+    def family(self) -> Family:
+        """Of what it routes; those that nodes are told have none but the usual one."""
+        return getattr(self.scheme, "family", 4)
+
 
 PROMISES = [
     Promise(frr_ospf.FrrOspf, of_kind(frr_ospf.COSTLY), all_ways=True),
+    Promise(FrrOspf6, of_kind(frr_ospf.COSTLY)),
     Promise(frr_isis.FrrIsis, of_kind(frr_isis.COSTLY), all_ways=True),
     Promise(FrrOpenFabric, of_kind(frr_isis.COSTLY), all_ways=True),
     Promise(frr_bgp.FrrBgp, hops, all_ways=True),
     Promise(bird_ospf.BirdOspf, of_kind(frr_ospf.COSTLY), all_ways=True),
+    Promise(BirdOspf6, of_kind(frr_ospf.COSTLY), all_ways=True),
     Promise(bird_bgp.BirdBgp, of_kind(bird_bgp.RAISED)),
     Promise(bird_babel.BirdBabel, of_kind(bird_babel.RAISED)),
     Promise(Babeld, of_kind(0), raises=False),
@@ -137,22 +146,30 @@ class Metric:
     """The node before each port, -1: none."""
     cost: np.ndarray
     cheapest: np.ndarray
+    family: Family
 
     @classmethod
-    def of(cls, plan: LinkPlan, state: np.ndarray, cost: Cost, raised: frozenset[int]) -> "Metric":
+    def of(
+        cls,
+        plan: LinkPlan,
+        state: np.ndarray,
+        cost: Cost,
+        raised: frozenset[int],
+        family: Family = 4,
+    ) -> "Metric":
         network, lit = plan.network, np.flatnonzero(state["peer"] >= 0)
         costs = np.zeros(len(state))
         costs[lit] = [cost(plan, state, network.ports[i], i in raised) for i in lit]
         peer = np.where(state["peer"] >= 0, network.port_node[state["peer"]], -1)
         edges = costs[lit], (network.port_node[lit], peer[lit])
         graph = coo_array(edges, shape=(network.size,) * 2).tocsr()
-        return cls(plan, peer, costs, dijkstra(graph))
+        return cls(plan, peer, costs, dijkstra(graph), family)
 
     def ways(self) -> Tables:
         """All first steps of cheapest ways."""
         return {
             node.name: {
-                to.ipv4: frozenset(
+                to.address(self.family): frozenset(
                     offset
                     for offset, port in enumerate(node.ports)
                     if (peer := self.peer[port.index]) >= 0
@@ -174,7 +191,8 @@ class Metric:
             before = found.copy()
             for node in nodes:
                 for to in nodes:
-                    ports = [node.ports[way].index for way in tables[node.name].get(to.ipv4, ())]
+                    ways = tables[node.name].get(to.address(self.family), ())
+                    ports = [node.ports[way].index for way in ways]
                     if node is not to and ports:
                         onward = before[self.peer[ports], to.index]
                         found[node.index, to.index] = np.max(self.cost[ports] + onward)
@@ -220,10 +238,11 @@ def test_daemons_agree_on_the_cheapest_ways_of_their_metric(build: Build, promis
         routing.start()
         routing.step(state)
         routing.converge(state, CONVERGE_S)
-        metric = Metric.of(plan, state, promise.cost, raised if promise.raises else frozenset())
+        high, family = raised if promise.raises else frozenset(), promise.family
+        metric = Metric.of(plan, state, promise.cost, high, family)
         routing.cost_out(raised)
-        agreed = wait_for(lambda: not differing(promise, metric, held(fabric)), CONVERGE_S)
-        assert agreed, differing(promise, metric, held(fabric))
+        agreed = wait_for(lambda: not differing(promise, metric, held(fabric, family)), CONVERGE_S)
+        assert agreed, differing(promise, metric, held(fabric, family))
         routing.check()
 
 

@@ -42,7 +42,11 @@ def bgp(node: Node, routing: Routing, folder: Path, raised: frozenset[int]) -> s
     return bgp_conf(node, routing, folder, own_as, peers, raised)
 
 
-CONFS = {"": ospf, "-babel": babel, "-bgp": bgp}
+def ospf6(node: Node, routing: Routing, folder: Path, raised: frozenset[int]) -> str:
+    return ospf_conf(node, routing, folder, raised, family=6)
+
+
+CONFS = {"": ospf, "-ospf6": ospf6, "-babel": babel, "-bgp": bgp}
 
 
 @pytest.mark.parametrize("name", ["scs-01-a", "miyun"])

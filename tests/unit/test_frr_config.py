@@ -13,6 +13,7 @@ from protocols.frr_bgp import advertising_zebra_conf, bgpd_conf, hops
 from protocols.frr_isis import hello_multiplier, isisd_conf
 from protocols.frr_openfabric import fabricd_conf, port_lines
 from protocols.frr_ospf import ospfd_conf
+from protocols.frr_ospf6 import ospf6d_conf
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -27,6 +28,7 @@ def test_satellite_and_station_configurations_are_golden() -> None:
 
 
 SPEAKERS = {
+    "ospf6d": ospf6d_conf,
     "isisd": isisd_conf,
     "fabricd": lambda node, routing: (
         fabricd_conf(node, routing) + "\n".join(port_lines(node, routing)) + "\n"
@@ -112,6 +114,7 @@ def test_kernel_nexthop_objects_are_off() -> None:
 def test_command_lines() -> None:
     zebra = command("zebra", "lm-abc-sat", Path("/x"))
     ospfd = command("ospfd", "lm-abc-sat", Path("/x"))
+    assert "--v6-rr-semantics" in zebra
     for argv in (zebra, ospfd):
         assert argv[1:3] == ["-N", "lm-abc-sat"]
         assert "--limit-fds" in argv and "-u" not in argv and "-d" not in argv
