@@ -33,3 +33,6 @@ FRAME_BYTES = MTU_BYTES + 14
 SEGMENT_BYTES = MTU_BYTES - 20 - 20 - 12
 """TCP payload of a full packet: less the headers of IPv4 (RFC 791) and TCP (RFC 9293) and the
 timestamps option with its padding (RFC 7323, appendix A)."""
+
+IPV6_MORE_BYTES = 20
+"""By how much the header of IPv6 (RFC 8200) is longer than that of IPv4."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.clock import Clock
 from emulator.linkplan import LinkPlan
 from emulator.workloads import Iperf3Workload
-from protocols.base import Nodes, Record
+from protocols.base import Nodes, Record, family
 from protocols.objects import paced
 from protocols.tcp import lacks
 
@@ -52,6 +52,7 @@ class Iperf3:
     def __init__(self, spec: Iperf3Workload, plan: LinkPlan) -> None:
         self.spec = spec
         self.plan = plan
+        self.family = family(plan.scenario)
         self.number = next((n for n, each in enumerate(plan.scenario.workload) if each is spec), 0)
         self.end_s = plan.scenario.scenario.duration_s
         scale = plan.scenario.scenario.rate_scale
@@ -109,9 +110,9 @@ class Iperf3:
         else:
             # Bursts of one write, without a rate: a sender that has sent -n bytes would spin else.
             argv += ["-C", str(self.congestion), "-b", "0/1"]
-            if paced(rate_bps) < _FQ_RATE_BELOW_BYTES_S:
+            if paced(rate_bps, self.family) < _FQ_RATE_BELOW_BYTES_S:
                 # iperf3 paces a server that sends only with one of -N, -M, -w (iperf_tcp.c).
-                argv += ["-N", "--fq-rate", str(8 * paced(rate_bps))]
+                argv += ["-N", "--fq-rate", str(8 * paced(rate_bps, self.family))]
         return [*argv, *self._common(port, found)]
 
     def _common(self, port: int, found: Path) -> list[str]:
@@ -206,7 +207,8 @@ class _Test:
         return self.server.poll() is not None
 
     def _begin(self) -> None:
-        address, work = self.a.node.ipv4, self.work
+        work = self.work
+        address = self.a.node.address(work.family)
         if self.server is None or self.server.poll() is not None:
             self.sent.unlink(missing_ok=True)
             argv = work.server(address, self.port, self.sent)
@@ -221,6 +223,7 @@ class _Test:
         assert self.server
         # Over TCP the control connection is one too.
         wanted, table = (1, "udp") if self.work.udp_bps else (2, "tcp")
+        table += "6" if self.work.family == 6 else ""
         if connected(self.server.pid, table, self.port) >= wanted:
             self.start_s = round(self._now_s(), 6)
 
@@ -254,7 +257,7 @@ class _Test:
 def connected(pid: int, table: str, port: int) -> int:
     """How many sockets at local ``port`` of a process's node have a partner.
 
-    ``table``: tcp or udp, as in /proc/PID/net (proc(5)). 0 where the process has ended.
+    ``table``: tcp, tcp6, udp or udp6, as in /proc/PID/net (proc(5)). 0 where the process has ended.
     """
     try:
         lines = Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]

@@ -11,12 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.clock import Clock
 from emulator.linkplan import LinkPlan
 from emulator.workloads import IrttWorkload
-from protocols.base import Nodes, Record
+from protocols.base import Nodes, Record, family
+
+if TYPE_CHECKING:
+    from emulator.kernel.node import NodeHandle
 
 _PORT = 2112
 _LOOK_S = 0.05
@@ -29,6 +32,7 @@ class Irtt:
 
     def __init__(self, spec: IrttWorkload, plan: LinkPlan) -> None:
         self.spec = spec
+        self.family = family(plan.scenario)
         self.number = next((n for n, each in enumerate(plan.scenario.workload) if each is spec), 0)
         left_s = plan.scenario.scenario.duration_s - spec.start_s
         self.duration_s = min(spec.duration_s or left_s, left_s)
@@ -44,14 +48,14 @@ class Irtt:
         with ExitStack() as undo:
             for name in sorted({b for _, b in self.spec.pairs}):
                 server = nodes[name]
-                argv = ["irtt", "server", "-b", f"{server.node.ipv4}:{port}"]
+                argv = ["irtt", "server", "-b", self._endpoint(server, port)]
                 log = server.state_dir / f"irtt-server-{self.number}.log"
                 undo.callback(_end, server.spawn(argv, log))
             clock.wait_until(start + self.spec.start_s)
             clients = []
             for n, (a, b) in enumerate(self.spec.pairs):
                 found = nodes[a].state_dir / f"irtt-{self.number}-{n}.json"
-                argv = self.client(f"{nodes[b].node.ipv4}:{port}", found)
+                argv = self.client(self._endpoint(nodes[b], port), found)
                 client = nodes[a].spawn(argv, found.with_suffix(".log"))
                 undo.callback(_end, client)
                 clients.append((client, found, a, b))
@@ -65,6 +69,10 @@ class Irtt:
                 if not ended:
                     said = found.with_suffix(".log").read_text().strip()
                     record({"event": "irtt failed", "a": a, "b": b, "said": said})
+
+    def _endpoint(self, handle: "NodeHandle", port: int) -> str:
+        address = handle.node.address(self.family)
+        return f"{address}:{port}" if self.family == 4 else f"[{address}]:{port}"
 
     def client(self, address: str, found: Path) -> list[str]:
         """Return the client's command line."""

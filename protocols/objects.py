@@ -30,7 +30,8 @@ from typing import Any
 
 import numpy as np
 
-from emulator.units import FRAME_BYTES, SEGMENT_BYTES
+from emulator.network import Family
+from emulator.units import FRAME_BYTES, IPV6_MORE_BYTES, SEGMENT_BYTES
 
 PORT = 4711
 BLOCK_BYTES = 1 << 20
@@ -51,6 +52,7 @@ _SO_MAX_PACING_RATE = 47
 _CONGESTION = b"cubic"
 
 MakeSocket = Callable[[int, int], socket.socket]
+ADDRESS_FAMILY: dict[Family, int] = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +116,15 @@ async def send_object(
     """Send ``content`` to the receiver at ``address``, from where an earlier attempt ended.
 
     ``line_rate_bps`` is that of the channel it leaves by. With ``device`` every packet leaves by
-    that interface, whatever the routes say. Returns what TCP says of the connection.
+    that interface, whatever the routes say; IPv6 wants a link-local address then. Returns what TCP
+    says of the connection.
     Raises OSError or TimeoutError when the connection cannot be made or breaks: try again.
     """
     loop = asyncio.get_running_loop()
-    with make_socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+    family: Family = 6 if ":" in address else 4
+    with make_socket(ADDRESS_FAMILY[family], socket.SOCK_STREAM) as connection:
         connection.setblocking(False)
-        _prepare(connection, line_rate_bps)
+        _prepare(connection, paced(line_rate_bps, family))
         if device:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         async with asyncio.timeout(_CONNECT_S):
@@ -136,10 +140,10 @@ async def send_object(
         return tcp_facts(connection)
 
 
-def _prepare(connection: socket.socket, line_rate_bps: int) -> None:
+def _prepare(connection: socket.socket, paced_bytes_s: int) -> None:
     tcp, own = socket.IPPROTO_TCP, socket.SOL_SOCKET
     connection.setsockopt(tcp, socket.TCP_CONGESTION, _CONGESTION)
-    connection.setsockopt(own, _SO_MAX_PACING_RATE, struct.pack("@L", paced(line_rate_bps)))
+    connection.setsockopt(own, _SO_MAX_PACING_RATE, struct.pack("@L", paced_bytes_s))
     connection.setsockopt(tcp, _TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
     connection.setsockopt(tcp, socket.TCP_NODELAY, 1)
     connection.setsockopt(tcp, _TCP_USER_TIMEOUT, _STALLED_MS)
@@ -148,12 +152,13 @@ def _prepare(connection: socket.socket, line_rate_bps: int) -> None:
     connection.setsockopt(tcp, socket.TCP_KEEPINTVL, 1)
 
 
-def paced(line_rate_bps: int) -> int:
+def paced(line_rate_bps: int, family: Family = 4) -> int:
     """Return the bytes a second of payload that full frames carry at ``line_rate_bps``.
 
     Rounded down, as netem rounds the time of a frame: what is paced so never queues at the line.
     """
-    return max(1, line_rate_bps * SEGMENT_BYTES // (8 * FRAME_BYTES))
+    payload_bytes = SEGMENT_BYTES - (IPV6_MORE_BYTES if family == 6 else 0)
+    return max(1, line_rate_bps * payload_bytes // (8 * FRAME_BYTES))
 
 
 TCP_INFO = struct.Struct("@8B24I4Q6I4Q")
@@ -230,13 +235,17 @@ class Receiver:
     """Listens in one node and remembers how far each object has come, also those broken off."""
 
     def __init__(
-        self, make_socket: MakeSocket, now_s: Callable[[], float], port: int = PORT
+        self,
+        make_socket: MakeSocket,
+        now_s: Callable[[], float],
+        port: int = PORT,
+        family: Family = 4,
     ) -> None:
         self._now_s = now_s
         self._parts: dict[str, _Part] = {}
         self._expected: dict[str, asyncio.Future[Received]] = {}
         self._buffer = memoryview(bytearray(BLOCK_BYTES))
-        self._listener = make_socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._listener = make_socket(ADDRESS_FAMILY[family], socket.SOCK_STREAM)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.setblocking(False)
         self._listener.bind(("", port))

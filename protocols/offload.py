@@ -27,7 +27,7 @@ from emulator.faults import Faults
 from emulator.linkplan import LinkPlan
 from emulator.units import NS_PER_S
 from emulator.workloads import OffloadWorkload
-from protocols.base import Nodes, Record
+from protocols.base import Nodes, Record, family
 from protocols.objects import PORT, Content, Received, Receiver, send_object
 from protocols.static import next_hops, walk
 
@@ -109,6 +109,7 @@ class Offload:
         self.plan = plan
         self.network = plan.network
         self.faults = Faults.of(plan)
+        self.family = family(plan.scenario)
         # Workloads are processes of their own, so each listens at a port of its own.
         number = next((n for n, each in enumerate(plan.scenario.workload) if each is spec), 0)
         self.tcp_port = PORT + number
@@ -239,7 +240,7 @@ class _Attempt:
         """Open a receiver in every node, then let the strategies run until the scenario ends."""
         work = self.work
         for index, handle in self.handles.items():
-            self.receivers[index] = Receiver(handle.socket, self.now_s, work.tcp_port)
+            self.receivers[index] = Receiver(handle.socket, self.now_s, work.tcp_port, work.family)
         serving = [asyncio.create_task(each.serve()) for each in self.receivers.values()]
         end_s = work.plan.scenario.scenario.duration_s
         jobs = [(name, each) for each in work.captures for name in work.spec.strategies]
@@ -350,10 +351,10 @@ class _Attempt:
         Where they give none (a table in the middle of a change), the quickest path of the plan.
         """
         network, state = self.work.network, self.work.state(t_s)
-        path = [source]
+        path, address = [source], network.nodes[destination].address(self.work.family)
         while path[-1] != destination and len(path) <= len(network.nodes):
             if port < 0:
-                found = self.handles[path[-1]].next_port(network.nodes[destination].ipv4)
+                found = self.handles[path[-1]].next_port(address)
                 port = -1 if found is None else found
             peer = int(state["peer"][port]) if port >= 0 else -1
             if peer < 0:
@@ -393,7 +394,10 @@ class _Attempt:
         With ``port`` it leaves by that radio, else by whichever port routing says.
         """
         network = self.work.network
-        address, device = network.nodes[destination].ipv4, network.ports[port].name
+        to, direct = network.nodes[destination], port >= 0
+        # No route is needed for it, as none is for IPv4 where the device is said.
+        local = direct and self.work.family == 6
+        address = to.link_local if local else to.address(self.work.family)
         key = f"{name}-{size}"
         content = Content(self.work.plan.scenario.scenario.seed, key, size)
         began_s = self.now_s()
@@ -407,7 +411,7 @@ class _Attempt:
                     key,
                     content,
                     line_rate_bps=self.line_rate_bps(source, address, port),
-                    device=device if port >= 0 else "",
+                    device=network.ports[port].name if direct else "",
                     port=self.work.tcp_port,
                 )
             except (OSError, TimeoutError):

@@ -1,7 +1,7 @@
 """Round trips: ICMP echo between nodes at fixed spacing, timed by the kernel's receive stamps.
 
-RFC 792 echo, one raw socket a node, all in one process: no fork a packet, and no scheduling
-delay of the receiver in the figure.
+Echo of RFC 792 or RFC 4443, one raw socket a node, all in one process: no fork a packet, and no
+scheduling delay of the receiver in the figure.
 """
 
 import math
@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,18 +19,25 @@ from emulator.faults import Faults
 from emulator.lab.course import Course
 from emulator.lab.fib import Tables
 from emulator.linkplan import LinkPlan
+from emulator.network import Family
 from emulator.units import C_KM_S
 from emulator.workloads import PingWorkload
-from protocols.base import Nodes, Record
+from protocols.base import Nodes, Record, family
 from protocols.static import next_hops
 
+if TYPE_CHECKING:
+    from emulator.kernel.node import NodeHandle
+
 PAYLOAD_BYTES = 56
-WIRE_BYTES = 14 + 20 + 8 + PAYLOAD_BYTES
-"""What netem counts of an echo packet: Ethernet, IPv4 and ICMP headers and the payload."""
+WIRE_BYTES: dict[Family, int] = {4: 14 + 20 + 8 + PAYLOAD_BYTES, 6: 14 + 40 + 8 + PAYLOAD_BYTES}
+"""What netem counts of an echo packet: Ethernet, IP and ICMP headers and the payload."""
 
 _SO_TIMESTAMPNS = 35
-_SOL_RAW, _ICMP_FILTER = 255, 1
+_SOL_RAW, _ICMP_FILTER, _ICMP6_FILTER = 255, 1, 1
+_ECHO_REQUEST: dict[Family, int] = {4: 8, 6: 128}
 _ONLY_ECHO_REPLIES = struct.pack("I", 0xFFFFFFFE)
+_ONLY_ECHO_REPLIES_6 = struct.pack("8I", *(0xFFFFFFFF,) * 4, 0xFFFFFFFD, *(0xFFFFFFFF,) * 3)
+"""A bit for each type that is kept away; a reply's is 0, and of ICMPv6 129."""
 _LOST_AFTER_S = 2.0
 
 _Hop = Callable[[int, int, float], tuple[int, float] | None]
@@ -44,14 +52,12 @@ class Ping:
         self.plan = plan
         self.network = plan.network
         self.faults = Faults.of(plan)
+        self.family = family(plan.scenario)
 
     def run(self, nodes: Nodes, clock: Clock, start: float, record: Record) -> None:
         """Send one round of probes every ``interval_s``, spread over the interval."""
         sockets = {
-            handle.node.index: _echo_socket(
-                handle.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-            )
-            for handle in nodes.values()
+            handle.node.index: _echo_socket(handle, self.family) for handle in nodes.values()
         }
         selector = selectors.DefaultSelector()
         for index, each in sockets.items():
@@ -70,8 +76,8 @@ class Ping:
                 sent_ns = time.time_ns()
                 waiting[a, seq] = (clock.now() - start, sent_ns, b)
                 try:
-                    packet = echo_request(a + 1, seq)
-                    sockets[a].sendto(packet, (self.network.nodes[b].ipv4, 0))
+                    packet = echo_request(a + 1, seq, self.family)
+                    sockets[a].sendto(packet, (self.network.nodes[b].address(self.family), 0))
                 except OSError:  # no route: as lost as any other
                     pass
             self._give_up(waiting, clock.now() - start, record)
@@ -104,7 +110,8 @@ class Ping:
             for key, _ in selector.select(left_s):
                 data, ancillary, _, _ = key.fileobj.recvmsg(2048, 128)
                 seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])
-                header = (data[0] & 0x0F) * 4
+                # Raw sockets of IPv4 hand over the packet, those of IPv6 what is in it.
+                header = (data[0] & 0x0F) * 4 if self.family == 4 else 0
                 _, _, _, identifier, seq = struct.unpack_from("!BBHHH", data, header)
                 sent = waiting.pop((identifier - 1, seq), None)
                 if sent and identifier - 1 == key.data:
@@ -149,6 +156,7 @@ class Expectation:
         self.tables = tables
         """What the nodes' kernels held, where that was recorded."""
         self.course = Course.of(plan)
+        self._wire_bits = 8 * WIRE_BYTES[family(plan.scenario)]
         self._step = -1
         self._hops = self._rate_bps = np.empty(0)
 
@@ -183,7 +191,7 @@ class Expectation:
                 gap_km = at_km[:, node] - at_km[:, to]
                 # Not by a BLAS, whose last bit depends on its environment variables.
                 range_km = math.hypot(*(gap_km[0] + elapsed_s * (gap_km[1] - gap_km[0])))
-                elapsed_s += range_km / C_KM_S + WIRE_BYTES * 8 / rate_bps
+                elapsed_s += range_km / C_KM_S + self._wire_bits / rate_bps
                 node = to
             if node != end:
                 return None
@@ -220,11 +228,14 @@ class Expectation:
         self._rate_bps[ends] = state["rate_bps"][lit]
 
 
-def echo_request(identifier: int, seq: int) -> bytes:
-    """Encode an ICMP echo request (RFC 792) with its checksum (RFC 1071)."""
-    payload = bytes(PAYLOAD_BYTES)
-    checksum = internet_checksum(struct.pack("!BBHHH", 8, 0, 0, identifier, seq) + payload)
-    return struct.pack("!BBHHH", 8, 0, checksum, identifier, seq) + payload
+def echo_request(identifier: int, seq: int, family: Family = 4) -> bytes:
+    """Encode an ICMP echo request (RFC 792, or RFC 4443) with its checksum (RFC 1071).
+
+    That of ICMPv6, which covers the addresses, the kernel writes over ours.
+    """
+    kind, payload = _ECHO_REQUEST[family], bytes(PAYLOAD_BYTES)
+    checksum = internet_checksum(struct.pack("!BBHHH", kind, 0, 0, identifier, seq) + payload)
+    return struct.pack("!BBHHH", kind, 0, checksum, identifier, seq) + payload
 
 
 def internet_checksum(data: bytes) -> int:
@@ -235,8 +246,13 @@ def internet_checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def _echo_socket(raw: socket.socket) -> socket.socket:
+def _echo_socket(handle: "NodeHandle", family: Family) -> socket.socket:
+    if family == 4:
+        raw = handle.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        raw.setsockopt(_SOL_RAW, _ICMP_FILTER, _ONLY_ECHO_REPLIES)
+    else:
+        raw = handle.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+        raw.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, _ONLY_ECHO_REPLIES_6)
     raw.setblocking(False)
     raw.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    raw.setsockopt(_SOL_RAW, _ICMP_FILTER, _ONLY_ECHO_REPLIES)
     return raw

@@ -21,8 +21,8 @@ from emulator.clock import Clock
 from emulator.faults import Faults
 from emulator.linkplan import LinkPlan
 from emulator.workloads import TcpWorkload
-from protocols.base import Nodes, Record
-from protocols.objects import BLOCK_BYTES, TCP_INFO, paced, readable, wake_bytes
+from protocols.base import Nodes, Record, family
+from protocols.objects import ADDRESS_FAMILY, BLOCK_BYTES, TCP_INFO, paced, readable, wake_bytes
 
 if TYPE_CHECKING:
     from emulator.kernel.node import NodeHandle
@@ -76,6 +76,7 @@ class Tcp:
         self.number = next((n for n, each in enumerate(plan.scenario.workload) if each is spec), 0)
         scale = plan.scenario.scenario.rate_scale
         self.size = max(1, round(spec.bytes / scale)) if spec.bytes else None
+        self.family = family(plan.scenario)
 
     def missing(self) -> str:
         """Return '' where this kernel has the congestion control, else how to get it."""
@@ -162,7 +163,7 @@ class Flow:
         """Send from the workload's start on; returns when all has arrived or TCP gives up."""
         await self._sleep_until(self.work.spec.start_s)
         self.start_s = self.now_s()
-        with self.b.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        with self.b.socket(ADDRESS_FAMILY[self.work.family], socket.SOCK_STREAM) as listener:
             listener.setblocking(False)
             listener.bind(("", 0))
             listener.listen()
@@ -178,7 +179,7 @@ class Flow:
                 await asyncio.gather(receiving, return_exceptions=True)
 
     async def _send(self, port: int, record: Record) -> None:
-        address = self.b.node.ipv4
+        address = self.b.node.address(self.work.family)
         connection = await self._connect(address, port)
         with connection:
             sampling = asyncio.create_task(self._sample(connection, address, record))
@@ -195,7 +196,7 @@ class Flow:
     async def _connect(self, address: str, port: int) -> socket.socket:
         """Try until there is a connection: before routes and light there is none."""
         while True:
-            connection = self.a.socket(socket.AF_INET, socket.SOCK_STREAM)
+            connection = self.a.socket(ADDRESS_FAMILY[self.work.family], socket.SOCK_STREAM)
             connection.setblocking(False)
             tcp = socket.IPPROTO_TCP
             congestion = self.work.spec.congestion.encode()
@@ -218,7 +219,7 @@ class Flow:
         rate_bps = self.work.line_rate_bps(self.a, address, self.now_s())
         if rate_bps != self._rate_bps:
             self._rate_bps = rate_bps
-            pace = struct.pack("@L", paced(rate_bps))
+            pace = struct.pack("@L", paced(rate_bps, self.work.family))
             connection.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, pace)
             unsent = min(4 * BLOCK_BYTES, int(rate_bps / 8 * _UNSENT_S))
             unsent = max(_LEAST_UNSENT_BYTES, unsent)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from emulator.kernel import image
 from tests.e2e.conftest import CLOCKS, Command
 
 EARLY_US, LATE_US = {"virtual": 5.0, "real": 5.0}, {"virtual": 5.0, "real": 20_000.0}
@@ -70,6 +71,25 @@ def test_static_routing_is_one_word(lasermesh: Command, short: Path, tmp_path: P
     assert summary["routing"]["protocol"] == "static"
     assert all(row["verified"] for row in summary["offload"])
     assert all(pair["lost"] == 0 for pair in summary["rtt"])
+
+
+@pytest.mark.skipif(bool(image.missing()), reason=image.missing() or "it is here")
+@pytest.mark.parametrize("routing", ["frr-ospf6", "bird-ospf6"])
+def test_the_job_is_done_by_ipv6_as_well(
+    lasermesh: Command, short: Path, tmp_path: Path, routing: str
+) -> None:
+    """Objects go by routes and, straight down, by a radio of which no route tells."""
+    done = lasermesh("run", str(short), "--clock", "virtual", "--routing", routing)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads((tmp_path / "runs/latest/summary.json").read_text())
+    assert summary["routing"]["protocol"] == routing
+    assert [row["strategy"] for row in summary["offload"]] == ["raw", "onboard", "laser"]
+    assert all(row["verified"] for row in summary["offload"])
+    for pair in summary["rtt"]:
+        assert -EARLY_US["virtual"] < pair["error_us"] < LATE_US["virtual"], pair
+    # 100 kB over 1.2 Mbit/s with 86 bytes of headers in every 1514
+    assert 0.67 < summary["offload"][0]["parts_s"]["transmit"] < 1.5
+    assert summary["control"]["bytes_s"]["ospf"]["mean"] > 50
 
 
 def test_faults_of_the_scenario_cut_light(lasermesh: Command, short: Path, tmp_path: Path) -> None:

@@ -53,10 +53,11 @@ def test_a_receiver_is_woken_for_a_millisecond_of_bytes() -> None:
     assert wake_bytes(1448, 1e-7) == 2 * 1448, "two packets at once are not yet a fast line"
 
 
-def test_a_paced_sender_never_outruns_netem() -> None:
-    assert paced(1) == 1
+@pytest.mark.parametrize(("family", "payload"), [(4, 1448), (6, 1428)])
+def test_a_paced_sender_never_outruns_netem(family, payload) -> None:
+    assert paced(1, family) == 1
     for rate_bps in (8_000, 10**6, 1_200_000, 10**9, 100 * 10**9):
-        paced_bytes_s = paced(rate_bps)
-        assert paced_bytes_s <= rate_bps / 8 * 1448 / 1514
+        paced_bytes_s = paced(rate_bps, family)
+        assert paced_bytes_s <= rate_bps / 8 * payload / 1514
         # Both the kernel's pacing and netem round a frame's nanoseconds down.
-        assert 1448 * 10**9 // paced_bytes_s >= 1514 * 10**9 // (rate_bps // 8)
+        assert payload * 10**9 // paced_bytes_s >= 1514 * 10**9 // (rate_bps // 8)

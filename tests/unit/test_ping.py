@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from scapy.layers.inet import ICMP
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from scapy.packet import Raw
 
 from emulator.lab.fib import Tables
@@ -40,13 +41,31 @@ def test_scapy_reads_our_echo_request() -> None:
     assert len(packet[Raw].load) == 56
 
 
+def test_scapy_reads_our_echo_request_of_ipv6() -> None:
+    packet = ICMPv6EchoRequest(echo_request(513, 77, family=6))
+    assert (packet.type, packet.code, packet.id, packet.seq) == (128, 0, 513, 77)
+    assert len(packet.data) == 56
+    assert len(IPv6() / packet) + 14 == WIRE_BYTES[6]
+
+
+@pytest.mark.parametrize(("protocol", "header"), [("frr-ospf", 20), ("bird-ospf6", 40)])
+def test_an_echo_is_expected_to_be_as_long_as_its_header_makes_it(protocol, header) -> None:
+    scenario = Scenario.load("three-body")
+    section = scenario.routing.model_copy(update={"protocol": protocol})
+    plan = LinkPlan.of(scenario.model_copy(update={"routing": section}))
+    a, f = (plan.network.node(f"scs-01-{x}").index for x in "af")
+    flight = LinkPlan.of(scenario.model_copy(update={"routing": scenario.routing}))
+    more_ms = Expectation(plan).rtt_ms(a, f, 7.25) - Expectation(flight).rtt_ms(a, f, 7.25)
+    assert more_ms == pytest.approx(2e3 * 8 * (header - 20) / 1e8, abs=ONE_NANOSECOND_MS)
+
+
 def test_expected_rtt_is_range_over_c_and_serialisation_out_and_back() -> None:
     plan = LinkPlan.of(Scenario.load("three-body"))
     a, f = (plan.network.node(f"scs-01-{x}").index for x in "af")
     elapsed_s = 0.0
     for _ in range(2):
         at = plan.ephemeris.positions_km(np.array([7.25 + elapsed_s]))[:, 0]
-        elapsed_s += np.linalg.norm(at[a] - at[f]) / C_KM_S + WIRE_BYTES * 8 / 1e8
+        elapsed_s += np.linalg.norm(at[a] - at[f]) / C_KM_S + WIRE_BYTES[4] * 8 / 1e8
     due_ms = pytest.approx(1e3 * elapsed_s, abs=ONE_NANOSECOND_MS)
     assert Expectation(plan).rtt_ms(a, f, 7.25) == due_ms
 
