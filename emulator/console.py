@@ -98,6 +98,12 @@ def _introduce(session: Any) -> None:
     )
     if part := part_text(part_of(session.scenario)):
         _out.print(part, soft_wrap=True)
+    if len(network.ports) and not len(plan.contacts):
+        _out.print(
+            "[yellow]no link comes up at any time:[/] `lasermesh plan SCENARIO --explain A B` "
+            "tells of any two nodes why",
+            soft_wrap=True,
+        )
     kernel, clock = _KERNELS[session.kernel], record.clock_of(session.kernel)
     _out.print(f"kernel: {kernel}; clock: {clock}; routing: {session.scenario.routing.protocol}")
     bounds = session.needs
