@@ -216,7 +216,8 @@ class Emulation:
         labels = [network.port_label(port.index) for port in network.ports]
         virtual = isinstance(self.clock, VirtualClock)
         try:
-            self._costs = Costs(self.fabric.counters(), labels, path, virtual)
+            counters = self.fabric.counters(getattr(self.routing, "counted", None))
+            self._costs = Costs(counters, labels, path, virtual)
         except KernelError as error:
             self.tell("control not counted", reason=str(error))
 

@@ -37,6 +37,32 @@ class Footprint:
     bfd_mb: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a protocol's own packets are known by, so that they are counted apart from data.
+
+    Ports count whether they are the sender's or the receiver's; of a packet in fragments, only the
+    first one has any.
+    """
+
+    udp: tuple[int, ...] = ()
+    tcp: tuple[int, ...] = ()
+    ip: tuple[int, ...] = ()
+    """Protocol numbers of IPv4, next headers of IPv6."""
+    ethertype: tuple[int, ...] = ()
+    """Of Ethernet frames without IP; 0x88B5 and 0x88B6 are free for experiments (IEEE 802)."""
+
+    def __post_init__(self) -> None:
+        allowed = {"udp": (1, 0xFFFF), "tcp": (1, 0xFFFF), "ip": (0, 0xFF)}
+        allowed["ethertype"] = 0x0600, 0xFFFF
+        for name, (least, most) in allowed.items():
+            for number in getattr(self, name):
+                if not isinstance(number, int) or not least <= number <= most:
+                    raise ValueError(f"Counted: {name} {number!r} is not from {least} to {most}")
+        if data := {0x0800, 0x86DD}.intersection(self.ethertype):
+            raise ValueError(f"Counted: ethertype {min(data):#06x} is IP's, and that of all data")
+
+
 class Routing(Protocol):
     """A routing protocol or scheme over a whole emulation. Made with the plan it will run under."""
 
@@ -51,6 +77,9 @@ class Routing(Protocol):
 
     family: Family = 4
     """Of the addresses that it routes: what is recorded, and what workloads send by."""
+
+    counted: Counted = Counted()
+    """What is counted as its own beside the protocols that are told apart anyway. Optional."""
 
     def __init__(self, plan: LinkPlan, nodes: Nodes) -> None: ...
 

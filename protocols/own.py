@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emulator.linkplan import LinkPlan
-from protocols.base import Footprint
+from protocols.base import Counted, Footprint
 from protocols.daemons import Daemons
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ class OwnDaemon(Daemons):
     protocol = "the protocol"
     speaker = "main"
     footprint = Footprint(processes=1, node_mb=24.0)
+    counted = Counted(udp=(UDP_PORT,))
+    """By what its packets are known, so that they count as control traffic and not as data."""
 
     @staticmethod
     def missing() -> str:

@@ -21,6 +21,7 @@ goes are counted by none of them.
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,10 +29,13 @@ from emulator.kernel import messages
 from emulator.kernel.messages import attribute, attributes
 from emulator.kernel.netlink import NetlinkSocket
 
-CLASSES = ("ospf", "isis", "bgp", "bfd", "babel", "membership", "nd")
+if TYPE_CHECKING:
+    from protocols.base import Counted
+
+CLASSES = ("ospf", "isis", "bgp", "bfd", "babel", "membership", "nd", "own")
 """Protocols that are told apart. membership: IGMP and MLD, by which nodes say which multicast
 groups they hear. nd: IPv6 neighbour discovery, router advertisements included. isis: all frames
-of IEEE 802.2, OpenFabric's too."""
+of IEEE 802.2, OpenFabric's too. own: what a protocol of the user's own declares its own."""
 DATA = len(CLASSES)
 """Column of everything else."""
 ETHERNET_BYTES = 14
@@ -39,6 +43,8 @@ ETHERNET_BYTES = 14
 
 _IPV4, _IPV6, _LLC = 0x0800, 0x86DD, 0x0004
 _PRIORITY = {_IPV4: 1, _IPV6: 2, _LLC: 3}
+_OWN_PRIORITY = 4
+"""Of the first EtherType of the user's own: filters of one priority are of one EtherType."""
 _TCA_U32_SEL, _TCA_U32_ACT, _TC_U32_TERMINAL = 5, 7, 1
 _TC_ACT_PIPE = 3
 _TCA_ACT_STATS, _TCA_STATS2 = 4, 7
@@ -64,9 +70,14 @@ def _ports(number: int, mask: int = 0xFFFF) -> tuple[tuple[int, int], tuple[int,
     return (mask << 16, number << 16), (mask, number)
 
 
-def _matches() -> list[tuple[str, int, tuple[Key, ...]]]:
-    """Every filter: protocol, EtherType, keys. RFC 2328, 4271, 5881, 5883, 8966, 4861, 3810."""
-    found: list[tuple[str, int, tuple[Key, ...]]] = [("isis", _LLC, ())]
+Match = tuple[str, int, tuple[Key, ...]]
+"""One filter: protocol, EtherType, keys."""
+
+
+def _matches(own: "Counted | None") -> list[Match]:
+    """Every filter; the first that fits counts. RFC 2328, 4271, 5881, 5883, 8966, 4861, 3810."""
+    found = _own_matches(own) if own else []
+    found.append(("isis", _LLC, ()))
     for ethertype, ip, payload in ((_IPV4, _ipv4, 20), (_IPV6, _ipv6, 40)):
         found.append(("ospf", ethertype, ip(_OSPF)))
         bfd = (_ports(3784, 0xFFFE)[1], _ports(4784)[1])  # 3784 control, 3785 echo; multihop
@@ -80,6 +91,16 @@ def _matches() -> list[tuple[str, int, tuple[Key, ...]]]:
     found.append(("membership", _IPV6, _ipv6(_HOP_BY_HOP)))  # MLD's router alert; nothing else has
     for mask, kind in ((0xFF, 133), (0xFE, 134), (0xFE, 136)):
         found.append(("nd", _IPV6, _ipv6(_ICMP6, (40, mask << 24, kind << 24))))
+    return found
+
+
+def _own_matches(own: "Counted") -> list[Match]:
+    found: list[Match] = [("own", ethertype, ()) for ethertype in own.ethertype]
+    for ethertype, ip, payload in ((_IPV4, _ipv4, 20), (_IPV6, _ipv6, 40)):
+        found += [("own", ethertype, ip(number)) for number in own.ip]
+        for protocol, ports in ((_UDP, own.udp), (_TCP, own.tcp)):
+            keys = (key for port in ports for key in _ports(port))
+            found += [("own", ethertype, ip(protocol, (payload, *key))) for key in keys]
     return found
 
 
@@ -101,18 +122,26 @@ class Counts:
 
 
 class Counters:
-    """Counters of the fabric whose socket, first interface index and number of ports these are."""
+    """Counters of the fabric whose socket, first interface index and number of ports these are.
 
-    def __init__(self, socket: NetlinkSocket, first_ifindex: int, ports: int) -> None:
+    ``own``: what else is to be told apart.
+    """
+
+    def __init__(
+        self, socket: NetlinkSocket, first_ifindex: int, ports: int, own: "Counted | None" = None
+    ) -> None:
         self._socket = socket
         self._first = first_ifindex
         self._ports = ports
+        self._matches = _matches(own)
+        further = own.ethertype if own else ()
+        self._priority = _PRIORITY | {e: _OWN_PRIORITY + n for n, e in enumerate(further)}
         self._unsorted = np.zeros((ports, 2), dtype=np.int64)
         """Packets and bytes of each port that came before they were told apart."""
 
     def install(self, label: Callable[[int], str]) -> None:
         """Begin to count by protocol, from zero. ``label`` names a port. Raises KernelError."""
-        matches = _matches()
+        matches = self._matches
         batch = [self._filter(port, *match) for port in range(self._ports) for match in matches]
         self._socket.send(
             batch,
@@ -122,7 +151,9 @@ class Counters:
         self._unsorted = total[:, :2] - by_protocol.sum(axis=1)
 
     def _filter(self, port: int, name: str, ethertype: int, keys: tuple[Key, ...]) -> bytes:
-        info = _PRIORITY[ethertype] << 16 | int.from_bytes(struct.pack(">H", ethertype), "little")
+        info = self._priority[ethertype] << 16 | int.from_bytes(
+            struct.pack(">H", ethertype), "little"
+        )
         parent = messages.TC_H_CLSACT_INGRESS
         header = struct.pack("<B3xiIII", 0, self._first + port, 0, parent, info)
         packed = [

@@ -14,6 +14,7 @@ says that losing light drops the carrier, its ``pN`` goes down as well.
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from emulator.kernel.node import PORT_IFINDEX, NodeHandle, write_sysctls
 from emulator.linkplan import PORT_STATE, moved
 from emulator.network import Network
 from emulator.sizing import tcp_sysctls
+
+if TYPE_CHECKING:
+    from protocols.base import Counted
 
 _VOID, _VOID_END = 900, 901
 _FIRST_PORT = 1000
@@ -155,9 +159,12 @@ class Fabric:
                     held["peer"][port] = -1
         return held
 
-    def counters(self) -> Counters:
-        """Begin to count what every port sends, by protocol. Raises KernelError."""
-        counters = Counters(self._open(), _FIRST_PORT, len(self.network.ports))
+    def counters(self, own: "Counted | None" = None) -> Counters:
+        """Begin to count what every port sends, by protocol. Raises KernelError.
+
+        ``own``: what a protocol of the user's own declares its own.
+        """
+        counters = Counters(self._open(), _FIRST_PORT, len(self.network.ports), own)
         counters.install(self.network.port_label)
         return counters
 

@@ -24,7 +24,7 @@ TC_H_ROOT = 0xFFFFFFFF
 TC_H_CLSACT = 0xFFFFFFF1
 TC_H_CLSACT_INGRESS = 0xFFFFFFF2
 NETEM_HANDLE = 0x00010000
-REDIRECT_PRIORITY = 9
+REDIRECT_PRIORITY = 1000
 """The filter that redirects all frames is the last: filters that count come before it."""
 TICK_NS = 64
 """Length of a packet-scheduler tick (PSCHED_SHIFT 6): netem's 32-bit latency counts these."""

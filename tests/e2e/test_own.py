@@ -1,5 +1,6 @@
 """A protocol of the user's own, copied, run and compared as protocols/README.md writes it."""
 
+import csv
 import re
 import subprocess
 from pathlib import Path
@@ -39,7 +40,9 @@ def test_the_commands_of_the_documentation_work(
     reached, apart = (found.pairs[:, each] for each in (Outcome.REACHED, Outcome.APART))
     assert not len(found.outages) and (reached + apart == 15 * 14).all() and reached.all()
     [comparison] = (tmp_path / "runs").glob("compare-*/compare.csv")
-    assert [line.split(",")[0] for line in comparison.read_text().splitlines()[1:]] == [
-        "static",
-        "mine.py:HopCount",
-    ]
+    static, mine = csv.DictReader(comparison.read_text().splitlines())
+    assert (static["routing"], mine["routing"]) == ("static", "mine.py:HopCount")
+    # A message a second, hello_s, of 60 bytes and more at every port.
+    assert float(mine["own_packets_s"]) == pytest.approx(1.0, abs=0.05)
+    assert float(mine["own_bytes_s"]) > 60 and float(static["own_bytes_s"]) == 0
+    assert float(mine["control_bytes_s"]) >= float(mine["own_bytes_s"])

@@ -16,6 +16,7 @@ from emulator.kernel.node import NodeHandle
 from emulator.kernel.ownership import wait_for
 from emulator.lab import costs
 from emulator.linkplan import LinkPlan
+from protocols.base import Counted
 from protocols.frr_isis import FrrIsis
 from protocols.frr_ospf import FrrOspf
 from tests.kernel.test_frr import ended
@@ -90,6 +91,42 @@ def test_ports_of_protocols_are_told_from_others(ring, port: int, name: str) -> 
     assert change[CLASSES.index(name)] == 1
     assert change[DATA] == 4
     assert change.sum() == 5
+
+
+OWN = Counted(udp=(1966, 6696), tcp=(2000,), ip=(253,), ethertype=(0x88B5, 0x88B6))
+
+
+def test_what_a_protocol_declares_its_own_is_told_from_data(ring) -> None:
+    """One packet of each, and as many of others beside them; 6696 is taken from Babel."""
+    plan, fabric = ring
+    counters = fabric.counters(OWN)
+    a, b, ours, theirs = neighbours(plan, fabric)
+    before = counters.read()
+    for number in (1966, 6696, 2000, 253):
+        with sending(a, b.node.ipv4, number) as sender:
+            sender.send(bytes(24))
+    with a.socket(socket.AF_INET, socket.SOCK_DGRAM) as answering:
+        answering.bind(("", 1966))
+        answering.sendto(bytes(24), (b.node.ipv4, 9))
+    for number in (252, 253):
+        with a.socket(socket.AF_INET, socket.SOCK_RAW, number) as raw:
+            raw.sendto(bytes(24), (b.node.ipv4, 0))
+    for ethertype in (0x88B5, 0x88B6, 0x88B7):
+        with a.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+            raw.bind((plan.network.ports[ours].name, 0))
+            raw.send(bytes(6) + bytes(6) + struct.pack(">H", ethertype) + bytes(46))
+    change = counters.read()
+    packets, octets = change.packets - before.packets, change.octets - before.octets
+    own, babel = CLASSES.index("own"), CLASSES.index("babel")
+    assert (packets[ours, own], packets[ours, babel], packets[ours, DATA]) == (6, 0, 4)
+    assert octets[ours, own] == 3 * (24 + _UDP_HEADERS) + (24 + 14 + 20) + 2 * 60
+    with b.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
+        server.bind(("", 2000))
+        server.listen()
+        with a.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            client.connect((b.node.ipv4, 2000))
+    more = counters.read().packets - change.packets
+    assert more[ours, own] >= 2 and more[theirs, own] >= 1
 
 
 def test_tcp_of_bgp_is_counted_in_both_directions(ring) -> None:

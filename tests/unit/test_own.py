@@ -11,7 +11,8 @@ from emulator.errors import CapabilityError
 from emulator.lab import jobs
 from emulator.scenario import Scenario
 from protocols import base
-from protocols.own import OwnDaemon
+from protocols.base import Counted
+from protocols.own import UDP_PORT, OwnDaemon
 
 EXAMPLE = Path(protocols.__file__).parent / "examples" / "hop_count.py"
 
@@ -53,3 +54,22 @@ def test_a_comparison_calls_it_by_its_file(
     assert job.routing == "hop_count.py:HopCount"
     assert job.folder.parent == tmp_path
     assert Scenario.load(job.scenario).routing.protocol == f"{EXAMPLE}:HopCount"
+
+
+def test_what_is_its_own_is_known_by_the_speakers_port() -> None:
+    assert OwnDaemon.counted == Counted(udp=(UDP_PORT,))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"udp": (0,)}, "udp 0 is not from 1 to 65535"),
+        ({"tcp": ("179",)}, "tcp '179' is not"),
+        ({"ip": (256,)}, "ip 256 is not from 0 to 255"),
+        ({"ethertype": (0x0004,)}, "ethertype 4 is not from 1536"),
+        ({"ethertype": (0x88B5, 0x86DD)}, "0x86dd is IP's"),
+    ],
+)
+def test_what_cannot_be_its_own_is_told(wrong: dict[str, tuple], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Counted(**wrong)
