@@ -21,9 +21,10 @@ from emulator.clock import Clock, RealClock, VirtualClock
 from emulator.coldstart import stages
 from emulator.costout import CostOut
 from emulator.energy import changes
-from emulator.errors import CapabilityError, KernelError, RunError
+from emulator.errors import CapabilityError, DaemonError, KernelError, RunError
 from emulator.kernel import ownership
 from emulator.kernel.fabric import Fabric
+from emulator.kernel.forked import Forked
 from emulator.kernel.node import NodeHandle
 from emulator.kernel.probe import this_kernel
 from emulator.kernel.routewatch import RouteWatch
@@ -44,6 +45,12 @@ Notify = Callable[[dict[str, Any]], None]
 _CARRIER_S, _CARRIERS_PER_S, _CARRIER_LOOK_S = 60.0, 50, 0.1
 _LEAD_S = 0.5
 """Between the last preparation and the first step, so that the workloads are ready for it."""
+_PHASES = {
+    "starting": "{:g} s after routing was started",
+    "converging": "{:g} s after all daemons were up",
+    "playing": "At second {:g}",
+}
+"""When a daemon was found to have failed. While the run plays, that is looked at once a step."""
 
 
 class Emulation:
@@ -174,16 +181,30 @@ class Emulation:
             # Carriers stay: the kernel notices only a hundred changes a second.
             self.fabric.apply(dark, silent=True)
         began = self.clock.now()
-        self.routing.start()
+        with self._dated("starting", began):
+            self.routing.start()
         seconds = self.clock.now() - began
         version = self.routing.version()
         self.tell("routing started", protocol=word, version=version, seconds=seconds)
         began = self.clock.now()
-        self.routing.step(state)
-        for step in steps:
-            self.fabric.apply(step, silent=True)
-            self.routing.converge(step, self.scenario.routing.converge_s)
+        with self._dated("converging", began):
+            self.routing.step(state)
+            for step in steps:
+                self.fabric.apply(step, silent=True)
+                self.routing.converge(step, self.scenario.routing.converge_s)
         self.tell("converged", protocol=word, seconds=self.clock.now() - began)
+
+    @contextmanager
+    def _dated(self, phase: str, began: float) -> Iterator[None]:
+        """Say when a daemon was found to have failed, in seconds since ``began``."""
+        try:
+            yield
+        except DaemonError as error:
+            t_s = round(self.clock.now() - began, 3)
+            error.when = _PHASES[phase].format(t_s)
+            who = {"node": error.node or None, "daemon": error.daemon or None}
+            self.tell("daemon failed", phase=phase, t_s=t_s, **who)
+            raise
 
     def _announcement(self) -> CostOut | None:
         """Which cuts routing is told of, where the scenario wants that and the scheme can."""
@@ -243,7 +264,9 @@ class Emulation:
             return
         daemons = getattr(self.routing, "daemons", {})
         try:
-            self._costs.read(t_s, {who: process.pid for who, process in daemons.items()})
+            pids = {who: process.pid for who, process in daemons.items()}
+            forked = {who for who, process in daemons.items() if isinstance(process, Forked)}
+            self._costs.read(t_s, pids, forked)
         except (KernelError, OSError) as error:
             self._costs = None
             self.tell("control not counted", t_s=t_s, reason=str(error))
@@ -258,7 +281,9 @@ class Emulation:
         self.clock.call(start, self.scenario.scenario.start.timestamp())
         with self._working(start) as workers:
             self.tell("started", steps=self.plan.steps, step_s=self.plan.step_s)
-            self.player.play(start, lambda step: self._on_step(step, workers))
+            with self._dated("playing", start):
+                self.player.play(start, lambda step: self._on_step(step, workers))
+                self.routing.check()
             for worker in workers:
                 worker.finish()
                 self.records += worker.collect()
@@ -272,12 +297,12 @@ class Emulation:
         self.tell("finished", seconds=seconds)
 
     def _on_step(self, step: Step, workers: list[Worker]) -> None:
+        self.routing.check()
         if hasattr(self.routing, "foresee"):
             self.routing.foresee(step.step)
         self.routing.step(self.player.state)
         if self._cost_out:
             self.routing.cost_out(self._cost_out.at(step.step))
-        self.routing.check()
         for fault in self.player.faults.told(step.t_s - self.plan.step_s, step.t_s):
             self.tell("fault", **fault)
         for event, load, satellites in changes(self.plan.timeline.shed, step.step):

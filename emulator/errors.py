@@ -64,7 +64,21 @@ class KernelError(LasermeshError):
 
 
 class DaemonError(LasermeshError):
-    """A daemon did not start or died; the message carries its command and last log lines."""
+    """A daemon did not start or died; the message carries its command and last log lines.
+
+    ``node`` and ``daemon`` say whose, '' where it is nobody's alone; ``when`` is set by who knows
+    the run's time, and begins the message.
+    """
+
+    def __init__(self, message: str, node: str = "", daemon: str = "") -> None:
+        super().__init__(message)
+        self.node = node
+        self.daemon = daemon
+        self.when = ""
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        return f"{self.when}: {said}" if self.when else said
 
 
 class RunError(LasermeshError):

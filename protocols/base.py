@@ -37,6 +37,28 @@ class Footprint:
     bfd_mb: float = 0.0
 
 
+class Process(Protocol):
+    """A daemon as its scheme watches it: a program, or a Python function forked into a node."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal, None while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end. Raises subprocess.TimeoutExpired after ``timeout`` seconds."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        ...
+
+    def kill(self) -> None:
+        """End it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """What a protocol's own packets are known by, so that they are counted apart from data.

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TextIO
 
-from emulator.errors import DaemonError
 from emulator.linkplan import LinkPlan
 from emulator.network import Family, Node, Port
 from emulator.sections import Routing as RoutingSection
@@ -134,11 +133,8 @@ class Bird(Daemons):
         for index in sorted({int(network.port_node[port]) for port in ports}):
             name = network.nodes[index].name
             self._write(name)
-            try:
+            with self.asking(name, "bird"):
                 ask(self.nodes[name].state_dir, "configure")
-            except DaemonError:
-                self.check()  # says more of one that has died
-                raise
 
     def _write(self, name: str) -> None:
         (self.nodes[name].state_dir / "bird.conf").write_text(self.conf(name))

@@ -4,12 +4,13 @@ Sized for thousands of nodes: daemons start side by side, and while routes are a
 asked at a time, so that a table is dumped about once and not at every look.
 """
 
+import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from subprocess import Popen, TimeoutExpired
+from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
@@ -19,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from emulator.errors import DaemonError
 from emulator.linkplan import LinkPlan, carrying
 from emulator.network import Family, Network
-from protocols.base import Nodes
+from protocols.base import Nodes, Process
 
 if TYPE_CHECKING:
     from emulator.kernel.node import NodeHandle
@@ -73,6 +74,11 @@ def converse(
         raise DaemonError(f"{daemon} at {path} did not answer {question!r}: {error}") from None
 
 
+def _exit(code: int) -> str:
+    """How a process ended, by its exit code or, negative, the signal that ended it."""
+    return f"exit code {code}" if code >= 0 else f"signal {-code} ({signal.strsignal(-code)})"
+
+
 class Daemons:
     """Base of such schemes. In a node's folder a daemon logs to NAME.log and prints to NAME.out."""
 
@@ -89,10 +95,10 @@ class Daemons:
         self.plan = plan
         self.nodes = nodes
         self.routing = plan.scenario.routing
-        self.daemons: dict[tuple[str, str], Popen[bytes]] = {}
+        self.daemons: dict[tuple[str, str], Process] = {}
         self.stopping = False
 
-    def spawn(self, name: str, daemon: str, argv: Sequence[str]) -> Popen[bytes]:
+    def spawn(self, name: str, daemon: str, argv: Sequence[str]) -> Process:
         """Start a daemon of a node and watch it from now on."""
         handle = self.nodes[name]
         log = handle.state_dir / f"{daemon}.out"
@@ -112,7 +118,9 @@ class Daemons:
                 if time.monotonic() > end:
                     raise DaemonError(
                         f"{daemon} of {name} did not open {path(handle)} within "
-                        f"{_START_DEADLINE_S:.0f} s.\n{self._last_lines(name, daemon)}"
+                        f"{_START_DEADLINE_S:.0f} s.\n{self._last_lines(name, daemon)}",
+                        name,
+                        daemon,
                     )
                 time.sleep(_LOOK_S)
 
@@ -162,9 +170,21 @@ class Daemons:
             code = process.poll()
             if code is not None:
                 raise DaemonError(
-                    f"{daemon} of {name} ended with exit code {code}.\n"
-                    f"{self._last_lines(name, daemon)}"
+                    f"{daemon} of {name} ended with {_exit(code)}.\n"
+                    f"{self._last_lines(name, daemon)}",
+                    name,
+                    daemon,
                 )
+
+    @contextmanager
+    def asking(self, name: str, daemon: str) -> Iterator[None]:
+        """Name the node of a DaemonError within; that a daemon has died says more than silence."""
+        try:
+            yield
+        except DaemonError as error:
+            self.check()
+            error.node, error.daemon = name, daemon
+            raise
 
     def _last_lines(self, name: str, daemon: str, count: int = 8) -> str:
         folder = self.nodes[name].state_dir

@@ -140,7 +140,8 @@ class Frr(Daemons):
             lines[self.plan.network.nodes[port.node].name] += self.cost_lines(port, index in ports)
         self.costly = ports
         for name, told in lines.items():
-            configure(self.nodes[name].namespace, self.speaker, told)
+            with self.asking(name, self.speaker):
+                configure(self.nodes[name].namespace, self.speaker, told)
 
     def _start(self, name: str, daemon: str) -> None:
         handle = self.nodes[name]

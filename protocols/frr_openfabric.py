@@ -88,12 +88,13 @@ class FrrOpenFabric(Frr):
         self.step(self.plan.at(0))
         end = time.monotonic() + _KNOWN_WITHIN_S
         for handle in self.nodes.values():
+            lines = port_lines(handle.node, self.routing)
             while True:
                 try:
-                    lines = port_lines(handle.node, self.routing)
                     configure(handle.namespace, self.speaker, lines)
                     break
                 except DaemonError:
+                    self.check()
                     if time.monotonic() > end:
                         raise
                     time.sleep(_LOOK_S)

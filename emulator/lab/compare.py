@@ -10,7 +10,7 @@ from scipy.stats import t as student
 
 from emulator.lab import figures, metrics
 from emulator.lab.figures import Figure, Group
-from emulator.lab.jobs import Job, Outcome, prepare, run
+from emulator.lab.jobs import Failure, Job, Outcome, prepare, run
 from emulator.lab.metrics import Metrics
 from emulator.scenario import Scenario
 
@@ -52,9 +52,9 @@ class Comparison:
         return list(dict.fromkeys(outcome.job.routing for outcome in self.outcomes))
 
     @property
-    def failures(self) -> list[Outcome]:
-        """Runs that did not come to their end."""
-        return [outcome for outcome in self.outcomes if outcome.failure]
+    def failures(self) -> list[tuple[Job, Failure]]:
+        """Runs that did not come to their end, and why."""
+        return [(each.job, each.failure) for each in self.outcomes if each.failure]
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -67,7 +67,7 @@ class Comparison:
 
     def failed(self, routing: str) -> int:
         """How many runs of a protocol did not."""
-        return sum(outcome.job.routing == routing for outcome in self.failures)
+        return sum(job.routing == routing for job, _ in self.failures)
 
     def estimate(self, routing: str, figure: Figure) -> Estimate | None:
         """One figure of one protocol; None where no run tells it."""
@@ -80,6 +80,12 @@ class Comparison:
             f"{routing} has no figures of its routes: {why}."
             for routing in self.routings
             for why in sorted({m.unwalked for m in self.runs(routing) if m.unwalked})
+        ]
+        found += [
+            f"{routing} has no figure of memory: its processes are forked from the emulator's own "
+            "and share its pages."
+            for routing in self.routings
+            if any(m.spent and m.spent.forked for m in self.runs(routing))
         ]
         runs = list(self.found.values())
         if runs and all(figures.CPU.of(m) is None for m in runs):

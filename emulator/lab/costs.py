@@ -5,13 +5,15 @@ is written down. Like the record of routes this is beside the run: where it cann
 run goes on without.
 
 Where time is virtual no process's CPU time is known: a clock that stands still while anyone
-computes gives each the time 0, and ``cpu_s`` is None. Memory is the same as anywhere.
+computes gives each the time 0, and ``cpu_s`` is None. Memory of programs is the same as anywhere
+and repeats; processes forked from this one share its pages, of which there are more or fewer as
+paths are long or short: their ``rss_kb`` is None.
 """
 
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,9 @@ CREATE TABLE daemons (t_s REAL, node TEXT, daemon TEXT, rss_kb INTEGER, cpu_s RE
 """
 _COLUMNS = {"control": 4, "drops": 4, "daemons": 4}
 
+Who = tuple[str, str]
+"""Names of a node and of its daemon."""
+
 
 class Costs:
     """Takes readings of ``counters`` and of daemons' processes into ``path``, JSON lines."""
@@ -49,8 +54,8 @@ class Costs:
         self.read_s = -np.inf
         """When the last reading was taken, in seconds of the scenario."""
 
-    def read(self, t_s: float, daemons: Mapping[tuple[str, str], int]) -> None:
-        """Write down what has changed. ``daemons``: process ids by node and name."""
+    def read(self, t_s: float, daemons: Mapping[Who, int], forked: Collection[Who] = ()) -> None:
+        """Write down what has changed. ``daemons``: process ids; ``forked``: which are our own."""
         counts = self._counters.read()
         control = np.stack([counts.packets, counts.octets], axis=-1)
         drops = np.stack([counts.delivered, counts.dropped, counts.refused], axis=-1)
@@ -62,7 +67,7 @@ class Costs:
         row["drops"] = [
             [self._labels[port], *drops[port].tolist()] for (port,) in self._changed("drops", drops)
         ]
-        row["daemons"] = list(usage(daemons, self._virtual))
+        row["daemons"] = list(usage(daemons, self._virtual, forked))
         with self._path.open("a") as file:
             print(json.dumps(row), file=file)
         self.read_s = t_s
@@ -74,9 +79,12 @@ class Costs:
 
 
 def usage(
-    daemons: Mapping[tuple[str, str], int], virtual: bool
-) -> Iterator[tuple[str, str, int, float | None]]:
-    """Iterate over node, daemon, resident memory in kB, CPU seconds; leaves out who has gone."""
+    daemons: Mapping[Who, int], virtual: bool, forked: Collection[Who] = ()
+) -> Iterator[tuple[str, str, int | None, float | None]]:
+    """Iterate over node, daemon, resident memory in kB, CPU seconds; leaves out who has gone.
+
+    Of those ``forked`` from this process no memory is told.
+    """
     page_kb, tick_s = os.sysconf("SC_PAGE_SIZE") // 1024, 1 / os.sysconf("SC_CLK_TCK")
     for (node, daemon), pid in daemons.items():
         with suppress(OSError):
@@ -84,7 +92,8 @@ def usage(
             stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             ticks = int(stat[11]) + int(stat[12])
             cpu_s = None if virtual else round(ticks * tick_s, 3)
-            yield node, daemon, int(stat[21]) * page_kb, cpu_s
+            rss_kb = None if (node, daemon) in forked else int(stat[21]) * page_kb
+            yield node, daemon, rss_kb, cpu_s
 
 
 def write_tables(database: sqlite3.Connection, run_dir: Path) -> None:

@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emulator.lab.compare import Comparison, Estimate
     from emulator.lab.figures import Group
+    from emulator.lab.jobs import Failure, Job
     from emulator.lab.metrics import Metrics
 
 MEANS = (
@@ -36,7 +38,7 @@ def to_json(comparison: "Comparison") -> str:
             {
                 "routing": outcome.job.routing,
                 "seed": outcome.job.seed,
-                "failure": outcome.failure,
+                "failure": outcome.failure and asdict(outcome.failure),
                 **_run(comparison, comparison.found.get(outcome.job)),
             }
             for outcome in comparison.outcomes
@@ -95,9 +97,9 @@ def to_markdown(comparison: "Comparison") -> str:
         lines += ["", "## Notes", "", *(f"* {note}" for note in notes)]
     if comparison.failures:
         lines += ["", "## Runs that failed", ""]
-        for outcome in comparison.failures:
-            lines += [f"{outcome.job.routing}, seed {outcome.job.seed}:", ""]
-            lines += [*(f"    {line}" for line in outcome.failure.splitlines()), ""]
+        for job, failure in comparison.failures:
+            lines += [failed(job, failure), ""]
+            lines += [*(f"    {line}" for line in failure.said.splitlines()), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -114,6 +116,12 @@ def spread(comparison: "Comparison") -> str:
     """What the figures of the table are, in a sentence."""
     most = max((len(comparison.runs(routing)) for routing in comparison.routings), default=0)
     return MEANS if most > 1 else ONE_SEED
+
+
+def failed(job: "Job", failure: "Failure") -> str:
+    """Which run failed, and of which daemon, where and when, if it was one."""
+    run = f"{job.routing}, seed {job.seed}"
+    return f"{run}: {failure.where}" if failure.where else f"{run} failed"
 
 
 def text(estimate: "Estimate | None") -> str:

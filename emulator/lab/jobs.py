@@ -39,11 +39,37 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run did not come to its end."""
+
+    said: str
+    """The exit code, and the last lines of what the run printed."""
+    node: str | None = None
+    """Where a daemon failed; None where none did, or where no single one is to blame."""
+    daemon: str | None = None
+    phase: str | None = None
+    """``starting``, ``converging`` or ``playing``: what the run did when that was found."""
+    t_s: float | None = None
+    """When, on the run's own clock: while it played the scenario's second, before that since the
+    phase began."""
+
+    @property
+    def where(self) -> str:
+        """Daemon, node and time in a few words; '' where no daemon failed."""
+        if self.phase is None:
+            return ""
+        who = f"{self.daemon} of {self.node} failed" if self.node else "routing failed"
+        if self.phase == "playing":
+            return f"{who} at second {self.t_s:g}"
+        return f"{who} {self.t_s:g} s into {self.phase}"
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: ``failure`` is '' or what the run said when it stopped."""
+    """How a run ended: ``failure`` is None where it came to its end."""
 
     job: Job
-    failure: str
+    failure: Failure | None = None
 
 
 def prepare(scenario: Scenario, routings: Sequence[str], repeat: int, folder: Path) -> list[Job]:
@@ -97,7 +123,15 @@ def _run(job: Job, clock: str, running: dict[Job, subprocess.Popen[bytes]]) -> O
         )
         code = process.wait()
         del running[job]
-    if not code:
-        return Outcome(job, "")
-    said = (job.folder / "output.txt").read_text(errors="replace").strip().splitlines()
-    return Outcome(job, "\n".join([f"exit code {code}:", *said[-_LAST_LINES:]]))
+    return Outcome(job, _failure(job, code) if code else None)
+
+
+def _failure(job: Job, code: int) -> Failure:
+    """What a run that ended with ``code`` said, and what it noted of a daemon that failed."""
+    printed = (job.folder / "output.txt").read_text(errors="replace").strip().splitlines()
+    said = "\n".join([f"exit code {code}:", *printed[-_LAST_LINES:]])
+    lines = (job.run_dir / "events.jsonl").read_text().splitlines() if job.run_dir else []
+    for event in map(json.loads, lines):
+        if event["event"] == "daemon failed":
+            return Failure(said, event["node"], event["daemon"], event["phase"], event["t_s"])
+    return Failure(said)

@@ -40,9 +40,13 @@ def compare(
     )
 
     def tell(outcome: Outcome) -> None:
-        job = outcome.job
-        said = f"failed: {outcome.failure}" if outcome.failure else "done"
-        out.print(f"{job.routing}, seed {job.seed}: {said}", markup=False)
+        job, failure = outcome.job, outcome.failure
+        if failure is None:
+            out.print(f"{job.routing}, seed {job.seed}: done", markup=False)
+            return
+        out.print(forms.failed(job, failure), markup=False)
+        for line in failure.said.splitlines():
+            out.print(f"    {line}", markup=False, soft_wrap=True)
 
     clock = "virtual" if chosen == "virtual" else "real"
     with interruptible():
@@ -71,3 +75,5 @@ def _print(out: Console, comparison: Comparison) -> None:
     out.print("")
     for note in (forms.spread(comparison), *comparison.notes()):
         out.print(note)
+    for job, failure in comparison.failures:
+        out.print(forms.failed(job, failure), markup=False)

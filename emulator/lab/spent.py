@@ -33,6 +33,8 @@ class Spent:
     """By protocol, the mean over all directions of links; only those that sent something."""
     memory_mb: dict[str, float]
     """Resident memory of each daemon by its name: its greatest, mean over nodes."""
+    forked: bool
+    """Whether there are processes forked from the emulator's, whose memory cannot be told."""
     cpu_percent: float | None
     """Share of one core that a node's daemons took, mean over nodes; None in virtual time."""
     queue_drops: int
@@ -57,9 +59,11 @@ def read(database: sqlite3.Connection) -> Spent | None:
     if not database.execute("SELECT EXISTS (SELECT 1 FROM drops)").fetchone()[0]:
         return None
     queue, other = lost_packets(database)
+    (forked,) = database.execute("SELECT max(rss_kb IS NULL) FROM daemons").fetchone()
     return Spent(
         control=control(database),
         memory_mb=memory_mb(database),
+        forked=forked == 1,
         cpu_percent=cpu_percent(database),
         queue_drops=queue,
         other_drops=other,
@@ -119,7 +123,7 @@ def memory_mb(database: sqlite3.Connection) -> dict[str, float]:
     """Return the greatest resident memory of each daemon, mean over the nodes that had it."""
     rows = database.execute(
         "SELECT daemon, avg(rss_kb) FROM (SELECT daemon, node, max(rss_kb) AS rss_kb FROM daemons "
-        "GROUP BY daemon, node) GROUP BY daemon ORDER BY daemon"
+        "WHERE rss_kb IS NOT NULL GROUP BY daemon, node) GROUP BY daemon ORDER BY daemon"
     )
     return {daemon: rss_kb * 1024 / 1e6 for daemon, rss_kb in rows}
 

@@ -16,7 +16,7 @@ from emulator import record
 from emulator.errors import ScenarioError
 from emulator.lab import costs, forms, jobs, metrics, plots
 from emulator.lab.compare import Comparison, Estimate
-from emulator.lab.jobs import Job, Outcome
+from emulator.lab.jobs import Failure, Job, Outcome
 from emulator.scenario import Scenario
 
 
@@ -80,6 +80,9 @@ def test_an_estimate_has_students_interval() -> None:
     assert Estimate.of([3.0]) == Estimate(3.0, None)
 
 
+DIED = Failure("exit code 1:\nospfd of a ended", "a", "ospfd", "playing", 12.0)
+
+
 @pytest.fixture
 def comparison(tmp_path: Path) -> Comparison:
     """Two protocols with two seeds each, of which one run failed."""
@@ -87,7 +90,7 @@ def comparison(tmp_path: Path) -> Comparison:
     for routing, seed, gaps in (("fast", 1, 1), ("fast", 2, 3), ("slow", 1, 20), ("slow", 2, 0)):
         job = Job(routing, seed, tmp_path / f"{routing}-{seed}")
         broken = not gaps
-        outcomes.append(Outcome(job, "exit code 1:\nospfd of a ended" if broken else ""))
+        outcomes.append(Outcome(job, DIED if broken else None))
         if not broken:
             probes = [probe(0.1 * n, None if 1 <= n <= gaps else 10.0) for n in range(40)]
             run_dir = finished(job.folder / "run", probes, octets=1000 * gaps)
@@ -126,7 +129,14 @@ def test_what_routing_cost_is_beside_what_it_did(comparison: Comparison) -> None
 
 def test_every_form_says_the_same(comparison: Comparison) -> None:
     told = json.loads(forms.to_json(comparison))
-    assert [run["failure"] for run in told["runs"]][:3] == ["", "", ""]
+    assert [run["failure"] for run in told["runs"]][:3] == [None] * 3
+    died = told["runs"][3]["failure"]
+    assert (died["node"], died["daemon"], died["phase"], died["t_s"]) == (
+        "a",
+        "ospfd",
+        "playing",
+        12,
+    )
     assert told["runs"][3]["figures"] is None
     assert told["runs"][0]["figures"]["lost_percent"] == pytest.approx(2.5)
     assert told["runs"][0]["daemons_mb"] == {"bird": 6.144}
@@ -139,7 +149,10 @@ def test_every_form_says_the_same(comparison: Comparison) -> None:
     }
     table = forms.to_markdown(comparison)
     assert "| slow | 1 (1 failed) |" in table
-    assert "slow, seed 2:\n\n    exit code 1:\n    ospfd of a ended" in table
+    assert (
+        "slow, seed 2: ospfd of a failed at second 12\n\n    exit code 1:\n    ospfd of a ended"
+        in table
+    )
     for group in comparison.groups:
         headings, cells = forms.cells(comparison, group)
         for line in (headings, *cells):
@@ -212,5 +225,9 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     outcomes = list(jobs.run(made, "virtual", 2, told.append))
     assert [outcome.job for outcome in outcomes] == made
     assert sorted(outcome.job.seed for outcome in told) == [0, 1]
-    assert all(outcome.failure.startswith("exit code 2:") for outcome in outcomes)
-    assert all("constellation" in outcome.failure for outcome in outcomes)
+    for outcome in outcomes:
+        assert outcome.failure and outcome.failure.said.startswith("exit code 2:")
+        assert "constellation" in outcome.failure.said
+        assert (
+            forms.failed(outcome.job, outcome.failure) == f"static, seed {outcome.job.seed} failed"
+        )

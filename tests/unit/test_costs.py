@@ -129,6 +129,7 @@ def test_daemons_memory_is_known_and_time_only_where_it_is_real(database) -> Non
     ((_, _, rss_kb, cpu_s),) = usage({("a", "us"): os.getpid()}, virtual=False)
     status = Path("/proc/self/status").read_text()
     assert rss_kb == pytest.approx(int(status.split("VmRSS:")[1].split()[0]), rel=0.1)
+    assert next(usage({("a", "us"): os.getpid()}, False, [("a", "us")]))[2] is None
     times = os.times()
     assert cpu_s == pytest.approx(times.user + times.system, abs=0.1)
 
