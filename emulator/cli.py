@@ -110,11 +110,22 @@ def plan(
     """
     from emulator import scenario_console
 
+    wanted = {"--passes": passes, "--events": events, "--explain": bool(explain)}
+    views = [option for option, given in wanted.items() if given]
+    does_not_fit = {
+        "--format": bool(explain) and form != "table",
+        "--format npz": (passes or events) and form == "npz",
+        "-o": bool(explain) and output is not None,
+        "--at": (passes or events) and at is not None,
+    }
+    if len(views) > 1:
+        raise click.UsageError(f"{' and '.join(views)} do not go together: choose one")
+    for option in (option for option, given in does_not_fit.items() if given):
+        raise click.UsageError(f"{option} does not go with {views[0]}: leave it out")
     if explain:
         scenario_console.explain(scenario, explain, at)
     else:
-        instead = "passes" if passes else "events" if events else ""
-        scenario_console.plan(scenario, at, form, output, instead)
+        scenario_console.plan(scenario, at, form, output, "".join(views).lstrip("-"))
 
 
 @cli.command()
@@ -356,15 +367,7 @@ def bench(parts: tuple[str, ...]) -> None:
     default="table",
     show_default=True,
 )
-def compare(
-    scenario: str,
-    routings: str,
-    repeat: int,
-    clock: str,
-    at_once: int | None,
-    runs: Path,
-    form: str,
-) -> None:
+def compare(scenario: str, **options: Any) -> None:
     """Run SCENARIO under several routing protocols and compare what became of its traffic.
 
     Every run is kept. A run that fails is told, and the others go on.
@@ -374,7 +377,7 @@ def compare(
     """
     from emulator.lab import show
 
-    sys.exit(show.compare(scenario, routings, repeat, clock, at_once, runs, form))
+    sys.exit(show.compare(scenario, **options))
 
 
 cli.add_command(experiment)

@@ -170,6 +170,9 @@ class Emulation:
         if lacking := self._scheme.missing():
             raise CapabilityError(f"routing {word!r} cannot run here: {lacking}")
         self.routing: base.Routing = self._scheme(self.plan, self.nodes)
+        if (bfd_ms := self.scenario.routing.bfd_ms) and not getattr(self.routing, "has_bfd", False):
+            reason = f"routing {word!r} has no BFD: bfd_ms = {bfd_ms} changes nothing"
+            self.tell("setting not used", key="routing.bfd_ms", reason=reason)
         self._cost_out = self._announcement()
         undo.callback(self.routing.stop)
         self._watch_routes(undo)

@@ -63,6 +63,8 @@ def event_text(event: dict[str, Any]) -> str:
                 f"{event['t_s']:7.1f} s  {event['strategy']}: answer on the ground at "
                 f"{event['delivered_to']} after {event['latency_s']:.2f} s"
             )
+        case "setting not used":
+            return f"note: {event['reason']}"
         case "up":
             return "up"
         case "holding":

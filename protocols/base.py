@@ -94,6 +94,9 @@ class Routing(Protocol):
     floods: bool
     """Whether nodes tell each other what they know: then links come up in stages at the start."""
 
+    has_bfd: bool = False
+    """Whether it heeds ``bfd_ms`` of the scenario."""
+
     hop_by_hop: bool = True
     """Whether the main tables of nodes alone say where packets go: then they can be walked."""
 
@@ -147,6 +150,20 @@ class Routing(Protocol):
     def stop(self) -> None:
         """Stop daemons; never raises."""
         ...
+
+
+class Programless:
+    """Base of schemes that run no program of the machine's."""
+
+    @staticmethod
+    def missing() -> str:
+        """Nothing is needed."""
+        return ""
+
+    @staticmethod
+    def version() -> str:
+        """Return what machine.json says was run: nothing."""
+        return ""
 
 
 class Workload(Protocol):

@@ -99,6 +99,7 @@ class BirdBgp(Bird):
     """BGP in every node."""
 
     protocol = "BGP"
+    has_bfd = True
     footprint = Footprint(processes=1, node_mb=2.5, route_kb=4.0)
 
     def __init__(self, plan: LinkPlan, nodes: Nodes) -> None:

@@ -61,6 +61,7 @@ class BirdOspf(Bird):
     """OSPFv2 in every node."""
 
     protocol = "OSPF"
+    has_bfd = True
 
     def conf(self, name: str) -> str:
         """Render the configuration that a node's BIRD shall have now."""

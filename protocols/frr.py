@@ -20,7 +20,7 @@ from typing import Any
 from emulator.errors import DaemonError
 from emulator.linkplan import LinkPlan
 from emulator.network import Node, Port
-from protocols.base import Nodes
+from protocols.base import Footprint, Nodes
 from protocols.daemons import Daemons
 
 FRR_DIR = Path("/usr/lib/frr")
@@ -65,6 +65,8 @@ def command(daemon: str, pathspace: str, folder: Path) -> list[str]:
 class Frr(Daemons):
     """Starts, watches and stops the daemons of all nodes: zebra and a ``speaker``."""
 
+    has_bfd = True
+    footprint = Footprint(processes=2, node_mb=20.0, route_kb=4.0, bfd_processes=1, bfd_mb=8.0)
     # FRR polls in vain for up to a millisecond before each of its timers; where computing takes
     # no time that is hundreds of system calls, and four of these rests instead.
     timer_slack_ns = 250_000

@@ -10,7 +10,6 @@ seconds are counted by the time of day, which therefore is never set back while 
 
 from emulator.network import Node, Port
 from emulator.sections import Routing as RoutingSection
-from protocols.base import Footprint
 from protocols.frr import BFD_PROFILE, Frr
 
 TAG = "sky"
@@ -71,7 +70,6 @@ class FrrIsis(Frr):
 
     speaker = "isisd"
     protocol = "IS-IS"
-    footprint = Footprint(processes=2, node_mb=20.0, route_kb=4.0, bfd_processes=1, bfd_mb=8.0)
 
     def speaker_conf(self, node: Node) -> str:
         """Return isisd's configuration of a node."""

@@ -19,7 +19,7 @@ from emulator.errors import DaemonError
 from emulator.linkplan import LinkPlan
 from emulator.network import Node, Port
 from emulator.sections import Routing as RoutingSection
-from protocols.base import Footprint, Nodes
+from protocols.base import Nodes
 from protocols.daemons import facing
 from protocols.frr import BFD_PROFILE, Frr, configure
 from protocols.frr_isis import COSTLY, SPF_DELAY, TAG, hello_multiplier, network_entity
@@ -67,7 +67,6 @@ class FrrOpenFabric(Frr):
 
     speaker = "fabricd"
     protocol = "OpenFabric"
-    footprint = Footprint(processes=2, node_mb=20.0, route_kb=4.0, bfd_processes=1, bfd_mb=8.0)
 
     def __init__(self, plan: LinkPlan, nodes: Nodes) -> None:
         super().__init__(plan, nodes)

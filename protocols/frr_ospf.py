@@ -5,7 +5,6 @@ Version 2 by ospfd, for IPv4; what version 3 does otherwise for IPv6 stands in f
 
 from emulator.network import Node, Port
 from emulator.sections import Routing as RoutingSection
-from protocols.base import Footprint
 from protocols.frr import BFD_PROFILE, Frr
 
 
@@ -50,7 +49,6 @@ class FrrOspf(Frr):
 
     speaker = "ospfd"
     words = "ip ospf"
-    footprint = Footprint(processes=2, node_mb=20.0, route_kb=4.0, bfd_processes=1, bfd_mb=8.0)
     machine_files = ("ospfd-gr.json",)
 
     def speaker_conf(self, node: Node) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emulator.linkplan import LinkPlan
-from protocols.base import Counted, Footprint
+from protocols.base import Counted, Footprint, Programless
 from protocols.daemons import Daemons
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Speaker:
         self._set = dict(routes)
 
 
-class OwnDaemon(Daemons):
+class OwnDaemon(Programless, Daemons):
     """Base of a user's own protocol: override ``main``, or ``argv``, and name it in errors."""
 
     protocol = "the protocol"
@@ -117,16 +117,6 @@ class OwnDaemon(Daemons):
     footprint = Footprint(processes=1, node_mb=24.0)
     counted = Counted(udp=(UDP_PORT,))
     """By what its packets are known, so that they count as control traffic and not as data."""
-
-    @staticmethod
-    def missing() -> str:
-        """Return '' where this machine can run it, else what it lacks and how to get it."""
-        return ""
-
-    @staticmethod
-    def version() -> str:
-        """Return what machine.json says was run."""
-        return ""
 
     def main(self, node: Speaker) -> None:
         """Speak the protocol in ``node``, for ever. Runs in a process of the node's own.

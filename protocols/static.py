@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from emulator.linkplan import LinkPlan, carrying
 from emulator.network import Network
-from protocols.base import Footprint, Nodes
+from protocols.base import Footprint, Nodes, Programless
 
 _TRANSIT_PENALTY_NS = 10**9
 """Added to every link of a station: more than any sky path, so stations end traffic."""
@@ -95,7 +95,7 @@ def ports_towards(
     return towards
 
 
-class Precomputed:
+class Precomputed(Programless):
     """Base of schemes without daemons: writes what changed of ``routes`` at each step."""
 
     floods = False
@@ -111,16 +111,6 @@ class Precomputed:
     def routes(network: Network, state: np.ndarray) -> np.ndarray:
         """Return the packed routes that every node shall hold in ``state``."""
         raise NotImplementedError
-
-    @staticmethod
-    def missing() -> str:
-        """Nothing is needed."""
-        return ""
-
-    @staticmethod
-    def version() -> str:
-        """No program is run."""
-        return ""
 
     def start(self) -> None:
         """Nothing to start."""

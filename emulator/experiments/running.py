@@ -85,7 +85,7 @@ def _emulate(
         job.scenario.write_text(each.to_json())
     for outcome in run(list(jobs.values()), clock, at_once, tell):
         if outcome.failure:
-            raise RunError(f"the run in {outcome.job.folder} failed, {outcome.failure}")
+            raise RunError(f"the run in {outcome.job.folder} failed, {outcome.failure.said}")
     return {
         label: Run(label, scene.scenario, jobs[label].run_dir if label in jobs else None)
         for label, scene in scenes.items()

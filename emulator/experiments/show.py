@@ -60,7 +60,7 @@ def _one(
     out.print(f"  set-up: {experiment.setup}\n  takes: {experiment.takes}, in {clock} time")
 
     def tell(outcome: Outcome) -> None:
-        said = f"failed: {outcome.failure}" if outcome.failure else "done"
+        said = f"failed: {outcome.failure.said}" if outcome.failure else "done"
         out.print(f"  {outcome.job.folder.name}: {said}", markup=False)
 
     began_s = time.monotonic()

@@ -88,6 +88,7 @@ class Comparison:
             if any(m.spent and m.spent.forked for m in self.runs(routing))
         ]
         runs = list(self.found.values())
+        found += dict.fromkeys(f"{reason}." for m in runs for reason in m.unused)
         if runs and all(figures.CPU.of(m) is None for m in runs):
             found.append("CPU is not told: in virtual time computing takes no time.")
         return found

@@ -87,6 +87,8 @@ class Metrics:
     """Why there are no ``routes``, '' where there are."""
     spent: Spent | None
     """What routing cost."""
+    unused: tuple[str, ...] = ()
+    """Settings of the scenario that the protocol did not heed, in words."""
 
     @property
     def loss(self) -> float | None:
@@ -125,7 +127,14 @@ def read(run_dir: Path) -> Metrics:
         routes=Routes.of(replayed) if replayed else None,
         unwalked=unwalked,
         spent=cost,
+        unused=tuple(_unused(run_dir)),
     )
+
+
+def _unused(run_dir: Path) -> Iterator[str]:
+    for event in map(json.loads, (run_dir / "events.jsonl").read_text().splitlines()):
+        if event["event"] == "setting not used":
+            yield event["reason"]
 
 
 def _outages_s(

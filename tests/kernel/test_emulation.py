@@ -18,6 +18,7 @@ from emulator.kernel import namespaces, ownership
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
 from emulator.sections import Event
+from protocols import base
 from protocols.frr import CRASH_DIR, FRR_RUN
 from protocols.frr_isis import FrrIsis
 from protocols.frr_ospf import FrrOspf
@@ -93,6 +94,19 @@ def test_missing_routing_is_said_before_anything_starts(monkeypatch) -> None:
         Emulation(table.model_copy(update={"routing": routing})),
     ):
         raise AssertionError("it started")
+
+
+@pytest.mark.parametrize(("protocol", "heeded"), [("static", False), ("bird-ospf", True)])
+def test_bfd_that_a_protocol_does_not_have_is_told(protocol: str, heeded: bool) -> None:
+    if lacking := base.load("lasermesh.routing", protocol).missing():
+        pytest.skip(lacking)
+    toy, told = walker(total=6), []
+    routing = toy.routing.model_copy(update={"protocol": protocol, "bfd_ms": 300})
+    with Emulation(toy.model_copy(update={"routing": routing}), notify=told.append):
+        notes = [event for event in told if event["event"] == "setting not used"]
+    reason = "routing 'static' has no BFD: bfd_ms = 300 changes nothing"
+    said = {"event": "setting not used", "key": "routing.bfd_ms", "reason": reason}
+    assert notes == ([] if heeded else [said])
 
 
 def test_routing_is_told_of_a_cut_before_it_comes(monkeypatch) -> None:

@@ -41,6 +41,26 @@ def test_every_preset_is_sound_and_listed() -> None:
         assert lasermesh("check", name).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--explain", "a", "b", "--format", "json"], "--format does not go with --explain"),
+        (["--explain", "a", "b", "-o", "file"], "-o does not go with --explain"),
+        (["--explain", "a", "b", "--passes"], "--passes and --explain do not go together"),
+        (["--passes", "--events"], "--passes and --events do not go together"),
+        (["--passes", "--at", "3"], "--at does not go with --passes"),
+        (["--events", "--format", "npz", "-o", "file"], "--format npz does not go with --events"),
+    ],
+)
+def test_options_of_a_plan_that_do_not_fit_are_refused(
+    options: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = lasermesh("plan", "three-body", *options)
+    assert done.exit_code == 2 and said in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_check_reports_all_files(tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
     bad.write_text("[scenario]\nname = 'x'\nstep_s = -1\n")

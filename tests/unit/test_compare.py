@@ -39,6 +39,8 @@ def finished(
         }
         (folder / costs.FILE).write_text(json.dumps(reading) + "\n")
     record.write_tables(folder, [], probes)
+    ignored = {"event": "setting not used", "reason": "routing 'static' has no BFD"}
+    (folder / "events.jsonl").write_text("".join(json.dumps(e) + "\n" for e in (ignored,)))
     with closing(sqlite3.connect(folder / "run.sqlite")) as database, database:
         database.execute("CREATE TABLE contacts AS SELECT 'a:isl0' AS a, 'b:isl0' AS b, "
                          "0.0 AS start_s, 20.0 AS end_s")  # fmt: skip
@@ -171,6 +173,10 @@ def test_every_form_says_the_same(comparison: Comparison) -> None:
 )
 def test_estimates_are_written_for_people(mean, half_width, text: str) -> None:
     assert forms.text(Estimate(mean, half_width)) == text
+
+
+def test_settings_that_nobody_heeded_are_told_once(comparison: Comparison) -> None:
+    assert comparison.notes().count("routing 'static' has no BFD.") == 1
 
 
 def test_why_routes_are_not_told_is_told(comparison: Comparison) -> None:
