@@ -49,6 +49,10 @@ class Forked:
             sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, closefd=False)
             work()
             code = 0
+        except SystemExit as end:
+            if isinstance(end.code, str):
+                print(end.code)
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
         except BaseException:
             traceback.print_exc()
         finally:

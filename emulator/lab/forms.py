@@ -19,6 +19,16 @@ MEANS = (
 )
 ONE_SEED = "One seed each; --repeat N adds confidence intervals."
 
+CAPTIONS = {
+    "": "As SVG and PDF. Bands and whiskers are 95 % confidence intervals, with several seeds.",
+    "outages": "of all outages of pairs of nodes that light joins, the share no longer than so "
+    "long; by routes, or by probes where the legend says so",
+    "reachability": "the share of these pairs that routes leave unreached, over time; only of "
+    "protocols whose routes are followed",
+    "overhead": "control traffic by protocol, memory, and changes of routes",
+}
+"""What plots.draw writes."""
+
 
 def write(comparison: "Comparison", folder: Path) -> None:
     """Write compare.json, compare.csv and compare.md."""
@@ -93,6 +103,11 @@ def to_markdown(comparison: "Comparison") -> str:
         lines += ["", f"## {group.title}", ""]
         lines += ["| " + " | ".join(row) + " |" for row in ruled]
         lines += ["", *(f"* **{f.heading}**: {f.meaning}" for f in group.figures)]
+    if comparison.found:
+        lines += ["", "## Figures", "", CAPTIONS[""], ""]
+        walked = any(m.routes for m in comparison.found.values())
+        drawn = [name for name in CAPTIONS if name and (walked or name != "reachability")]
+        lines += [f"* [{name}.svg]({name}.svg): {CAPTIONS[name]}" for name in drawn]
     if notes := comparison.notes():
         lines += ["", "## Notes", "", *(f"* {note}" for note in notes)]
     if comparison.failures:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from emulator.scenario import Scenario
 
+OUTPUT, ERRORS = "output.txt", "errors.txt"
+"""What a run prints, in its job's folder. Only the second is told: the first names the run."""
 _LAST_LINES = 12
 
 
@@ -43,7 +45,7 @@ class Failure:
     """Why a run did not come to its end."""
 
     said: str
-    """The exit code, and the last lines of what the run printed."""
+    """The exit code, and the last lines of the run's errors."""
     node: str | None = None
     """Where a daemon failed; None where none did, or where no single one is to blame."""
     daemon: str | None = None
@@ -117,9 +119,9 @@ def run(
 def _run(job: Job, clock: str, running: dict[Job, subprocess.Popen[bytes]]) -> Outcome:
     argv = [sys.executable, "-m", "emulator", "run", str(job.scenario)]
     argv += ["--clock", clock, "--runs", str(job.folder)]
-    with (job.folder / "output.txt").open("w") as output:
+    with (job.folder / OUTPUT).open("w") as output, (job.folder / ERRORS).open("w") as errors:
         running[job] = process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
         )
         code = process.wait()
         del running[job]
@@ -128,7 +130,7 @@ def _run(job: Job, clock: str, running: dict[Job, subprocess.Popen[bytes]]) -> O
 
 def _failure(job: Job, code: int) -> Failure:
     """What a run that ended with ``code`` said, and what it noted of a daemon that failed."""
-    printed = (job.folder / "output.txt").read_text(errors="replace").strip().splitlines()
+    printed = (job.folder / ERRORS).read_text(errors="replace").strip().splitlines()
     said = "\n".join([f"exit code {code}:", *printed[-_LAST_LINES:]])
     lines = (job.run_dir / "events.jsonl").read_text().splitlines() if job.run_dir else []
     for event in map(json.loads, lines):

@@ -64,7 +64,10 @@ def failures(done: Any, folder: Path) -> dict[str, dict[str, Any]]:
     assert done.returncode == 1, done.stdout + done.stderr
     [found] = (folder / "runs").glob("compare-*")
     told = json.loads((found / "compare.json").read_text())
-    rows = {row["routing"]: row for row in csv.DictReader((found / "compare.csv").open())}
+    rows = {
+        row["routing"]: row
+        for row in csv.DictReader((found / "compare.csv").read_text().splitlines())
+    }
     assert (rows["static"]["runs"], rows["static"]["failed"]) == ("1", "0")
     assert float(rows["static"]["lost_percent"]) == 0 and float(rows["static"]["rtt_ms"]) > 0
     failed = {run["routing"]: run["failure"] for run in told["runs"] if run["failure"]}

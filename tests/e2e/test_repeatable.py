@@ -38,6 +38,50 @@ def test_a_run_repeats_to_the_byte(
     assert [name for name in first if first[name] != again[name]] == []
 
 
+def test_a_comparison_repeats_to_the_byte(environment: dict[str, str], tmp_path: Path) -> None:
+    """Tables, figures, and what is told of a protocol that fails."""
+    needs("/usr/sbin/bird")
+    (tmp_path / "mine.py").write_text(OWN)
+    words = "static,bird-ospf,../mine.py:Tells,../mine.py:Fails"
+    written = []
+    for name in ("once", "and-once-again"):
+        folder = tmp_path / name
+        folder.mkdir()
+        command = argv(["compare", "smoke-3x4", "--routing", words, "--clock", "virtual"])
+        with (folder / "output").open("w") as output:
+            done = subprocess.run(
+                command, cwd=folder, env=environment, stdout=output, stderr=output, check=False
+            )
+        assert done.returncode == 1, (folder / "output").read_text()  # one fails
+        [found] = (folder / "runs").glob("compare-*")
+        written.append({p.name: p.read_bytes() for p in sorted(found.iterdir()) if p.is_file()})
+    once, again = written
+    assert {"compare.csv", "compare.json", "compare.md", "overhead.svg"} <= once.keys()
+    assert once == again
+
+
+OWN = """
+import time
+from protocols.own import OwnDaemon
+
+class Tells(OwnDaemon):
+    def converge(self, state, deadline_s):
+        pass
+
+    def main(self, node):
+        while True:
+            for port in node.lit():
+                node.send(port, b"here I am")
+            time.sleep(node.routing.hello_s)
+
+class Fails(Tells):
+    def main(self, node):
+        time.sleep(7)
+        raise ValueError(node.name)
+"""
+"""Protocols that make no routes."""
+
+
 def run(scenario: Path, routing: str, runs: Path, environment: dict[str, str]) -> Path:
     """Run a scenario from the folder above ``runs`` and return its run directory."""
     done = subprocess.run(

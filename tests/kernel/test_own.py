@@ -1,5 +1,6 @@
 """A protocol of the user's own in every node: the example's routes, and how faults are told."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -68,9 +69,17 @@ class Faulty(OwnDaemon):
         raise ValueError(f"{node.name} has {len(node.ports)} ports")
 
 
+class Leaving(OwnDaemon):
+    """A protocol that ends itself, as Python programs do."""
+
+    def main(self, node: Speaker) -> None:
+        sys.exit(5)
+
+
 @pytest.mark.parametrize(
     ("scheme", "said"),
     [
+        (Leaving, "main of toy-01-01 ended with exit code 5"),
         (Program, "main of toy-01-01 ended with exit code 7.*here is toy-01-01"),
         (Faulty, "main of toy-01-01 ended with exit code 1.*ValueError: toy-01-01 has 4 ports"),
     ],

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -198,6 +199,8 @@ def test_what_is_written_is_the_same_to_the_byte(comparison: Comparison, tmp_pat
         "outages.svg",
         "overhead.pdf",
     }
+    linked = re.findall(r"\]\((.*?)\)", (tmp_path / "once/compare.md").read_text())
+    assert linked and set(linked) <= written[0].keys()
 
 
 def test_jobs_differ_in_routing_and_seed_only(
