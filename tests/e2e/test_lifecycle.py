@@ -140,7 +140,7 @@ def test_a_daemon_that_dies_fails_the_run_by_name(lasermesh, short: Path, enviro
     found = lasermesh("exec", "scs-01-c", "--", "sh", "-c", KILL_OWN_OSPFD)
     assert found.returncode == 0, found.stdout + found.stderr
     assert process.wait(60) == 1
-    assert "ospfd of scs-01-c ended with exit code -9" in log.read_text()
+    assert "ospfd of scs-01-c ended with signal 9 (Killed)" in log.read_text()
     assert "Last lines of ospfd of scs-01-c" in log.read_text()
 
 
