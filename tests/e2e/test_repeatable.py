@@ -18,12 +18,12 @@ OF_THE_MACHINE = ("machine.json", "report.html")
 """Files of a run directory that tell of the machine and the wall clock too."""
 
 
-@pytest.mark.parametrize("routing", ["static", "frr-ospf", "bird-ospf"])
+@pytest.mark.parametrize("routing", ["static", "frr-ospf", "bird-ospf", "frr-ospf6"])
 def test_a_run_repeats_to_the_byte(
     routing: str, short: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     if routing != "static":
-        needs({"frr-ospf": "/usr/lib/frr/ospfd", "bird-ospf": "/usr/sbin/bird"}[routing])
+        needs("/usr/lib/frr/ospf6d" if routing.startswith("frr") else "/usr/sbin/bird")
     short.write_text(short.read_text().replace("duration_s = 20", "duration_s = 10"))
     first = contents(run(short, routing, tmp_path / "runs", environment))
     elsewhere = tmp_path / "a-folder-of-quite-another-name"
