@@ -15,12 +15,17 @@ from emulator.units import (
     EARTH_FLATTENING,
     EARTH_MEAN_RADIUS_KM,
     EARTH_RADIUS_KM,
+    FRAME_BYTES,
     J2,
     MU_KM3_S2,
+    SEGMENT_BYTES,
 )
 
 FIBRE_INDEX = 1.468
 """Group index of standard single-mode fibre at 1550 nm (ITU-T G.652 products: 1.467 to 1.469)."""
+
+PAYLOAD_SHARE = SEGMENT_BYTES / FRAME_BYTES
+"""Of a full TCP segment with timestamps in an Ethernet frame: 1448 of 1514 bytes."""
 
 EARTH_RATE_DEG_S = 360.98564736629 / DAY_S
 """Rotation of the Earth against the equinox (Aoki et al., A&A 105 (1982) 359)."""

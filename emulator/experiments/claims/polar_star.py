@@ -168,11 +168,13 @@ def _duty(run: Run) -> tuple[float, float]:
 
 
 def _outage_s(run: Run) -> float | None:
-    rows = run.query("SELECT t_s FROM probes WHERE rtt_ms NOT NULL ORDER BY t_s")
-    answered = np.array(rows, dtype=float).ravel()
-    if not len(answered):
-        return None
-    return max(0.0, round(float(np.diff(answered).max()) - _PROBES_S, 3))
+    """Of the pair: its longest row of lost probes, as the time that they stand for."""
+    rows = run.query("SELECT rtt_ms FROM probes ORDER BY t_s")
+    longest = row = 0
+    for (rtt_ms,) in rows:
+        row = row + 1 if rtt_ms is None else 0
+        longest = max(longest, row)
+    return longest * _PROBES_S if rows else None
 
 
 def _measure(runs: Runs) -> Mapping[str, float | None]:

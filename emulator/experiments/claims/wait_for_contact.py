@@ -1,8 +1,6 @@
 """How long does a satellite wait for the ground, alone, in a ring, or with a relay?"""
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
 
 import networkx as nx
 import numpy as np
@@ -21,72 +19,37 @@ from emulator.experiments.base import (
 )
 from emulator.experiments.drawing import MEASURED, PLANNED, bars
 from emulator.experiments.evidence import Run
-from emulator.experiments.tracks import Tracks, Waits, pass_lengths_s, streets_cover
+from emulator.experiments.ring import (
+    ALTITUDE_KM,
+    DEFLECTION_S,
+    FIVE,
+    INCLINATION_DEG,
+    MASK_DEG,
+    RAAN_DEG,
+    THREE,
+    WALKER,
+    Ground,
+    image,
+    planned,
+    predicted,
+    ring,
+    soon_in_contact,
+)
+from emulator.experiments.tracks import Waits, pass_lengths_s, streets_cover
 
-_THREE = ("miyun", "kashi", "sanya")
-_FIVE = (*_THREE, "lijiang", "mohe")
-_MASK_DEG = 5.0
 _STAR_MASK_DEG = 10.0
 _DAYS_S, _STEP_S = 3 * 86400.0, 20.0
 _DAY_S, _RELAY_STEP_S = 86400.0, 60.0
 _CAPTURE_S = 10.0
-_RING = "97.4:12/1/0"
-_ALTITUDE_KM = 500.0
-_RAAN_DEG = 305.0
-"""That of the twelve that fly, in August 2026."""
-_X_BAND_GBPS = 1.2
-_OPERATIONS = 8e13
-_DEFLECTION_S = 4.0
-"""The vertical is up to 0.19 degrees off; at 5 degrees a satellite at 500 km rises by 0.05 to
-0.06 degrees a second."""
-
-
-def _ring(
-    label: str,
-    about: str,
-    duration_s: float,
-    step_s: float,
-    places: tuple[str, ...],
-    **more: object,
-) -> scenes.Scenario:
-    computer = {"tops": 744, "utilisation": 0.3}
-    stations = [
-        scenes.station(place, _MASK_DEG, 12, computer=computer | {"tops": 2000}) for place in places
-    ]
-    shell = scenes.shell(
-        "tb",
-        _RING,
-        _ALTITUDE_KM,
-        raan_start_deg=_RAAN_DEG,
-        isl={"kind": "laser", "count": 2},
-        gsl={"kind": "beam", "count": len(places)},
-        computer=computer,
-    )
-    return scenes.sky(
-        label,
-        about,
-        duration_s,
-        [shell],
-        stations,
-        more.pop("workload", []),
-        terminals={
-            "laser": scenes.ideal(100.0, 5000),
-            "beam": scenes.ideal(_X_BAND_GBPS),
-            "dish": scenes.ideal(_X_BAND_GBPS),
-        },
-        scenario={"step_s": step_s, "rate_scale": 1000.0}
-        | {key: more.pop(key).isoformat() for key in ("start",) if key in more},
-        **more,
-    )
 
 
 def _relayed() -> tuple[scenes.Scenario, scenes.Scenario]:
     """The ring below Guowang's star: a day, and a minute of it with packets."""
-    ring = scenes.shell(
+    below = scenes.shell(
         "tb",
-        _RING,
-        _ALTITUDE_KM,
-        raan_start_deg=_RAAN_DEG,
+        WALKER,
+        ALTITUDE_KM,
+        raan_start_deg=RAAN_DEG,
         isl={"kind": "laser", "count": 3},
         gsl=None,
     )
@@ -116,8 +79,8 @@ def _relayed() -> tuple[scenes.Scenario, scenes.Scenario]:
             label,
             about,
             duration_s,
-            [ring, star],
-            [scenes.station(place, _STAR_MASK_DEG, 2) for place in _THREE],
+            [below, star],
+            [scenes.station(place, _STAR_MASK_DEG, 2) for place in THREE],
             [{"kind": "ping", "pairs": pings, "interval_s": min(1.0, duration_s)}],
             isl=lasers,
             scenario={"step_s": step_s},
@@ -128,71 +91,28 @@ def _relayed() -> tuple[scenes.Scenario, scenes.Scenario]:
 
 
 def _scenes() -> Scenes:
-    three = _ring(
-        "three", "Twelve satellites, three stations, three days", _DAYS_S, _STEP_S, _THREE
-    )
-    five = _ring("five", "Twelve satellites, five stations, three days", _DAYS_S, _STEP_S, _FIVE)
-    start, first, wait_s = _next_contact()
-    image = {
-        "kind": "offload",
-        "source": f"tb-01-{first + 1:02d}",
-        "capture_s": _CAPTURE_S,
-        "object_bytes": 100_000_000,
-        "result_bytes": 1_000_000,
-        "operations": _OPERATIONS,
-        "strategies": ["raw", "onboard"],
-    }
-    about = "An image is taken and waits for the next contact, with packets"
-    packets = _ring(
-        "packets", about, _CAPTURE_S + wait_s + 60, 1.0, _THREE, workload=[image], start=start
+    def days(label: str, places: Sequence[str]) -> scenes.Scenario:
+        about = f"Twelve satellites, {label} stations, three days"
+        return ring(label, about, _DAYS_S, _STEP_S, Ground(places=places, radios=len(places)))
+
+    start, source, wait_s = soon_in_contact(_CAPTURE_S)
+    packets = ring(
+        "packets",
+        "An image is taken and waits for the next contact, with packets",
+        _CAPTURE_S + wait_s + 60,
+        1.0,
+        Ground(),
+        start,
+        workload=[image(source, _CAPTURE_S, strategies=["raw", "onboard"])],
     )
     day, minute = _relayed()
     return {
-        "three": Scene(scenario=three, emulated=False),
-        "five": Scene(scenario=five, emulated=False),
+        "three": Scene(scenario=days("three", THREE), emulated=False),
+        "five": Scene(scenario=days("five", FIVE), emulated=False),
         "packets": Scene(scenario=packets),
         "relay-day": Scene(scenario=day, emulated=False),
         "relay": Scene(scenario=minute),
     }
-
-
-def _tracks(scenario: scenes.Scenario) -> Tracks:
-    pattern = scenario.constellation[0].walker_pattern()
-    return Tracks(
-        altitude_km=pattern.altitude_km,
-        inclination_deg=pattern.inclination_deg,
-        node_deg=pattern.raan_deg(),
-        u_deg=pattern.argument_of_latitude_deg(),
-        sidereal_deg=scenes.sidereal_deg(scenario.scenario.start),
-    )
-
-
-def _seen(scenario: scenes.Scenario, t_s: np.ndarray) -> np.ndarray:
-    """By closed form: ``(satellites, stations, times)``."""
-    tracks = _tracks(scenario)
-    stations = scenario.ground.station
-    rows = [
-        tracks.seen((s.latitude_deg, s.longitude_deg), s.min_elevation_deg, t_s) for s in stations
-    ]
-    return np.stack(rows, axis=1)
-
-
-@cache
-def _next_contact() -> tuple[datetime, int, float]:
-    """A start at which an image is taken soon before a contact: that, the satellite, the wait.
-
-    The first, hour by hour, at which some satellite waits for half a minute to three.
-    """
-    t_s = np.arange(_CAPTURE_S, _CAPTURE_S + 180, 0.25)
-    for hour in range(24):
-        start = datetime.fromisoformat(scenes.START) + timedelta(hours=hour)
-        scenario = _ring("three", "", 1, 1.0, _THREE, start=start)
-        seen = _seen(scenario, t_s).any(axis=1)
-        waits_s = np.where(seen.any(axis=1), seen.argmax(axis=1) * 0.25, np.inf)
-        waits_s[waits_s < 30] = np.inf
-        if np.isfinite(waits_s).any():
-            return start, int(waits_s.argmin()), float(waits_s.min())
-    raise AssertionError("a ring of twelve passes over China within a day")
 
 
 def _rows(name: str, waits: Waits) -> Mapping[str, tuple[str, float]]:
@@ -206,11 +126,13 @@ def _rows(name: str, waits: Waits) -> Mapping[str, tuple[str, float]]:
 def _predict(scenes_: Scenes, _: Settings) -> Mapping[str, Prediction]:
     three, five = scenes_["three"].scenario, scenes_["five"].scenario
     found = {}
-    for place in _THREE:
+    for place in THREE:
         latitude_deg = scenes.CITIES[place][0]
         site_km = formulas.site_radius_km(latitude_deg)
-        half_deg = formulas.half_angle_deg(_ALTITUDE_KM, _MASK_DEG, site_km)
-        share = formulas.share_in_view(97.4, formulas.geocentric_deg(latitude_deg), half_deg)
+        half_deg = formulas.half_angle_deg(ALTITUDE_KM, MASK_DEG, site_km)
+        share = formulas.share_in_view(
+            INCLINATION_DEG, formulas.geocentric_deg(latitude_deg), half_deg
+        )
         found[place] = Prediction(
             what=f"{place} sees a satellite, a day",
             value=share * 1440,
@@ -219,8 +141,8 @@ def _predict(scenes_: Scenes, _: Settings) -> Mapping[str, Prediction]:
             allows="three days are a dozen passes a satellite: a third of one more or less",
             formula="∫ over the satellite's latitude of the longitudes within ψ",
         )
-    half_deg = formulas.half_angle_deg(_ALTITUDE_KM, _MASK_DEG)
-    longest_s = 2 * half_deg / formulas.mean_motion_deg_s(_ALTITUDE_KM)
+    half_deg = formulas.half_angle_deg(ALTITUDE_KM, MASK_DEG)
+    longest_s = 2 * half_deg / formulas.mean_motion_deg_s(ALTITUDE_KM)
     found["pass"] = Prediction(
         what="mean pass",
         value=np.pi / 4 * longest_s,
@@ -231,9 +153,9 @@ def _predict(scenes_: Scenes, _: Settings) -> Mapping[str, Prediction]:
     )
     t_s = np.arange(0, _DAYS_S, _STEP_S)
     kinds = {
-        "one": ("one satellite, three stations", _seen(three, t_s).any(axis=1)),
-        "ring": ("any of the ring, three stations", _seen(three, t_s).any(axis=(0, 1))),
-        "five": ("one satellite, five stations", _seen(five, t_s).any(axis=1)),
+        "one": ("one satellite, three stations", predicted(three, t_s).any(axis=1)),
+        "ring": ("any of the ring, three stations", predicted(three, t_s).any(axis=(0, 1))),
+        "five": ("one satellite, five stations", predicted(five, t_s).any(axis=1)),
     }
     for name, (who, seen) in kinds.items():
         for key, (what, minutes) in _rows(name, Waits.of(seen, _STEP_S)).items():
@@ -250,14 +172,14 @@ def _predict(scenes_: Scenes, _: Settings) -> Mapping[str, Prediction]:
 
 
 def _predict_packets() -> Mapping[str, Prediction]:
-    _, _, wait_s = _next_contact()
+    _, _, wait_s = soon_in_contact(_CAPTURE_S)
     star_ok = streets_cover(1168, _STAR_MASK_DEG, 10, 30.3, 28.5)
     found = {
         "packets wait": Prediction(
             what="an image's wait, with packets",
             value=wait_s,
             unit="s",
-            tolerance=_DEFLECTION_S + 1.0,
+            tolerance=DEFLECTION_S + 1.0,
             allows="the vertical's deflection (4 s at this mask), a step",
             formula="circles with J2 over a turning sphere",
         ),
@@ -281,26 +203,12 @@ def _predict_packets() -> Mapping[str, Prediction]:
     return found
 
 
-@cache
-def _planned(run: Run) -> np.ndarray:
-    """By the plan: ``(satellites, stations, steps)``."""
-    plan = run.plan
-    node, rows = plan.network.port_node, plan.contacts
-    size = len(plan.network.satellites)
-    seen = np.zeros((size, len(plan.network.stations), plan.steps), dtype=bool)
-    for row in rows:
-        ends = sorted((int(node[row["a"]]), int(node[row["b"]])))
-        if ends[0] < size <= ends[1]:
-            seen[ends[0], ends[1] - size, row["start"] : row["end"]] = True
-    return seen
-
-
 def _measure(runs: Runs) -> Mapping[str, float | None]:
-    three, five = _planned(runs["three"]), _planned(runs["five"])
+    three, five = planned(runs["three"]), planned(runs["five"])
     found: dict[str, float | None] = {
-        place: float(three[:, index].mean()) * 1440 for index, place in enumerate(_THREE)
+        place: float(three[:, index].mean()) * 1440 for index, place in enumerate(THREE)
     }
-    passes = [pass_lengths_s(three[:, index], _STEP_S) for index in range(len(_THREE))]
+    passes = [pass_lengths_s(three[:, index], _STEP_S) for index in range(len(THREE))]
     found["pass"] = float(np.concatenate(passes).mean())
     kinds = {
         "one": three.any(axis=1),
