@@ -70,6 +70,13 @@ class Verdict:
 
     answer: Literal["holds", "holds only if", "does not hold"]
     because: str
+    """Goes on from the answer."""
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words."""
+        colon = "" if self.answer.endswith("if") else ":"
+        return f"The claim {self.answer}{colon} {self.because}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

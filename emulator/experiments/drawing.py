@@ -39,7 +39,7 @@ def bars(
         axes.grid(False, axis="x")
         if log:
             axes.set_yscale("log")
-        axes.legend()
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
         figure.tight_layout()
 
     return svg(name, alt, (WIDTH_IN, 2.8), draw)
@@ -67,7 +67,7 @@ def lines(
             axes.set_xscale("log")
         if "y" in log:
             axes.set_yscale("log")
-        axes.legend()
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
         figure.tight_layout()
 
     return svg(name, alt, (WIDTH_IN, 3.0), draw)

@@ -51,6 +51,17 @@ def great_circle_km(a_deg: tuple[float, float], b_deg: tuple[float, float]) -> f
     return 2 * EARTH_MEAN_RADIUS_KM * math.asin(math.sqrt(half))
 
 
+def central_deg(a_deg: tuple[float, float], b_deg: tuple[float, float]) -> float:
+    """Angle at the Earth's centre between two places (geocentric latitude, longitude)."""
+    return math.degrees(great_circle_km(a_deg, b_deg) / EARTH_MEAN_RADIUS_KM)
+
+
+def side_km(a_km: float, b_km: float, angle_deg: float) -> float:
+    """Distance of two points so far from the Earth's centre, seen from there at an angle."""
+    cosine = math.cos(math.radians(angle_deg))
+    return math.sqrt(a_km**2 + b_km**2 - 2 * a_km * b_km * cosine)
+
+
 def site_radius_km(latitude_deg: float) -> float:
     """Distance of a place at sea level from the Earth's centre (geodetic latitude, WGS-84)."""
     e2 = EARTH_FLATTENING * (2 - EARTH_FLATTENING)

@@ -45,7 +45,7 @@ def _parts(result: "Result") -> Iterator[str]:
     experiment, findings = result.experiment, list(result.findings.values())
     yield f"<h1>{experiment.name}</h1>"
     yield paragraph(f"{experiment.claim} ({experiment.source})", "facts")
-    yield paragraph(f"The claim {result.verdict.answer}: {result.verdict.because}", "answer")
+    yield paragraph(result.verdict.sentence, "answer")
     agreeing = sum(each.agrees for each in findings)
     runs = [each for each in result.runs.values() if each.folder]
     yield tiles(

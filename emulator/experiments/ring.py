@@ -142,11 +142,11 @@ def soon_in_contact(
     raise AssertionError("a ring of twelve passes over China within a day")
 
 
-def image(source: int, capture_s: float, **more: Any) -> Mapping[str, Any]:
-    """An offload of a small image."""
+def image(number: int, capture_s: float, /, **more: Any) -> Mapping[str, Any]:
+    """An offload of a small image, by a satellite counted from 0."""
     return {
         "kind": "offload",
-        "source": name(source),
+        "source": name(number),
         "capture_s": capture_s,
         "object_bytes": 100_000_000,
         "result_bytes": 1_000_000,

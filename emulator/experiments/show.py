@@ -84,9 +84,9 @@ def _print(result: Result) -> None:
     out.print(table)
     for label in result.unsound:
         out.print(f"light did not take its time in {label}: nothing measured there counts")
-    out.print(f"[bold]The claim {result.verdict.answer}:[/] {result.verdict.because}")
+    out.print(result.verdict.sentence, style="bold", markup=False)
     for note in result.experiment.notes:
-        out.print(f"  {note}")
+        out.print(f"  {note}", markup=False)
 
 
 def _overview(results: Sequence[Result]) -> None:

@@ -238,3 +238,20 @@ def test_streets_of_coverage() -> None:
     assert streets_cover(780, 8.0, 11, 31.6, 22.0)
     assert not streets_cover(780, 8.5, 11, 31.6, 22.0)
     assert not streets_cover(500, 5, 5, 30.0, 30.0)  # neighbours in the plane do not even meet
+
+
+def test_sides_of_triangles_at_the_earths_centre() -> None:
+    assert formulas.side_km(7000, 42164, 0) == pytest.approx(35164)
+    assert formulas.side_km(3, 4, 90) == pytest.approx(5)
+    assert formulas.central_deg((0, 10), (0, 100)) == pytest.approx(90)
+    # Both ends of a line that just grazes the Earth: 20.1 and 81.2 degrees from where it does.
+    graze = [
+        math.degrees(math.acos((EARTH_RADIUS_KM + 80) / (EARTH_RADIUS_KM + h)))
+        for h in (500, 35786)
+    ]
+    legs_km = [
+        formulas.side_km(EARTH_RADIUS_KM + 80, EARTH_RADIUS_KM + h, g)
+        for h, g in zip((500, 35786), graze, strict=True)
+    ]
+    whole_km = formulas.side_km(EARTH_RADIUS_KM + 500, EARTH_RADIUS_KM + 35786, sum(graze))
+    assert whole_km == pytest.approx(sum(legs_km), rel=1e-9)

@@ -18,6 +18,7 @@ from emulator.experiments.overhead import Overhead, Passes
 
 _CLAIMED_MS = 10.0, 20.0
 _FIBRE_MS = 100.0, 300.0
+_SHOWN_HOPS = 6
 _SHELLS = [
     Overhead(
         label="leo-550",
@@ -150,17 +151,18 @@ def _hops_figure(runs: Runs, settings: Settings) -> str:
     series = {}
     for shell, colour in zip(_SHELLS, COLOURS, strict=False):
         seen = Passes.of(runs[shell.label])
+        few = seen.hops <= _SHOWN_HOPS
         series[f"{shell.altitude_km:g} km"] = (
-            seen.hops.tolist(),
-            seen.rtt_ms.tolist(),
+            seen.hops[few].tolist(),
+            seen.rtt_ms[few].tolist(),
             colour,
             ".",
         )
     for limit_ms in _CLAIMED_MS:
-        series[f"{limit_ms:g} ms"] = ([0, 9], [limit_ms] * 2, FAINT, "--")
+        series[f"{limit_ms:g} ms"] = ([0, _SHOWN_HOPS], [limit_ms] * 2, FAINT, "--")
     for a, b in _PAIRS[:2]:
         rtt_ms = _fibre_ms(a, b, settings)
-        series[f"fibre {a} – {b}"] = ([0, 9], [rtt_ms] * 2, FAINT, ":")
+        series[f"fibre {a} – {b}"] = ([0, _SHOWN_HOPS], [rtt_ms] * 2, FAINT, ":")
     return lines(
         "leo-node-hops",
         "Round trips by hops",

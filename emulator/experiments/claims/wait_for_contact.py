@@ -1,6 +1,7 @@
 """How long does a satellite wait for the ground, alone, in a ring, or with a relay?"""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 import networkx as nx
 import numpy as np
@@ -21,6 +22,7 @@ from emulator.experiments.drawing import MEASURED, PLANNED, bars
 from emulator.experiments.evidence import Run
 from emulator.experiments.ring import (
     ALTITUDE_KM,
+    COUNT,
     DEFLECTION_S,
     FIVE,
     INCLINATION_DEG,
@@ -30,17 +32,21 @@ from emulator.experiments.ring import (
     WALKER,
     Ground,
     image,
+    name,
     planned,
     predicted,
     ring,
     soon_in_contact,
 )
 from emulator.experiments.tracks import Waits, pass_lengths_s, streets_cover
+from emulator.units import EARTH_RADIUS_KM
 
 _STAR_MASK_DEG = 10.0
 _DAYS_S, _STEP_S = 3 * 86400.0, 20.0
 _DAY_S, _RELAY_STEP_S = 86400.0, 60.0
 _CAPTURE_S = 10.0
+_GEO_KM, _GEO_EAST_DEG = 35_786.0, 77.0
+"""Where China's relays stand, among other places."""
 
 
 def _relayed() -> tuple[scenes.Scenario, scenes.Scenario]:
@@ -90,6 +96,38 @@ def _relayed() -> tuple[scenes.Scenario, scenes.Scenario]:
     return day, sky("relay", "The ring below Guowang's star, with packets", 30, 1.0)
 
 
+def _geostationary() -> tuple[scenes.Scenario, scenes.Scenario]:
+    """The twelve without lasers to each other, below one relay: a day, and a time with packets."""
+    below = scenes.shell(
+        "tb", WALKER, ALTITUDE_KM, raan_start_deg=RAAN_DEG, isl={"kind": "laser", "count": 1}
+    ) | {"gsl": None}
+    now_deg = scenes.sidereal_deg(datetime.fromisoformat(scenes.START))
+    relay = scenes.shell(
+        "geo",
+        "0:1/1/0",
+        _GEO_KM,
+        raan_start_deg=(now_deg + _GEO_EAST_DEG) % 360,
+        isl={"kind": "laser", "count": COUNT},
+        gsl={"kind": "beam", "count": 1},
+    )
+
+    def sky(label: str, about: str, duration_s: float, step_s: float) -> scenes.Scenario:
+        pings = [[name(number), "miyun"] for number in range(COUNT)]
+        return scenes.sky(
+            label,
+            about,
+            duration_s,
+            [below, relay],
+            [scenes.station("miyun", _STAR_MASK_DEG)],
+            [{"kind": "ping", "pairs": pings, "interval_s": min(5.0, duration_s)}],
+            isl=[{"pattern": "nearest", "constellations": ["tb"], "to": ["geo"], "k": 1}],
+            scenario={"step_s": step_s},
+        )
+
+    day = sky("geo-day", "Twelve satellites below a geostationary relay, a day", _DAY_S, _STEP_S)
+    return day, sky("geo", "Twelve satellites below a geostationary relay, packets", 60, 1.0)
+
+
 def _scenes() -> Scenes:
     def days(label: str, places: Sequence[str]) -> scenes.Scenario:
         about = f"Twelve satellites, {label} stations, three days"
@@ -106,20 +144,23 @@ def _scenes() -> Scenes:
         workload=[image(source, _CAPTURE_S, strategies=["raw", "onboard"])],
     )
     day, minute = _relayed()
+    geo_day, geo_minute = _geostationary()
     return {
         "three": Scene(scenario=days("three", THREE), emulated=False),
         "five": Scene(scenario=days("five", FIVE), emulated=False),
         "packets": Scene(scenario=packets),
         "relay-day": Scene(scenario=day, emulated=False),
         "relay": Scene(scenario=minute),
+        "geo-day": Scene(scenario=geo_day, emulated=False),
+        "geo": Scene(scenario=geo_minute),
     }
 
 
-def _rows(name: str, waits: Waits) -> Mapping[str, tuple[str, float]]:
+def _rows(key: str, waits: Waits) -> Mapping[str, tuple[str, float]]:
     return {
-        f"{name} mean": ("mean wait", waits.mean),
-        f"{name} p95": ("wait that 95 % do not exceed", waits.p95),
-        f"{name} longest": ("longest wait", waits.longest),
+        f"{key} mean": ("mean wait", waits.mean),
+        f"{key} p95": ("wait that 95 % do not exceed", waits.p95),
+        f"{key} longest": ("longest wait", waits.longest),
     }
 
 
@@ -157,8 +198,8 @@ def _predict(scenes_: Scenes, _: Settings) -> Mapping[str, Prediction]:
         "ring": ("any of the ring, three stations", predicted(three, t_s).any(axis=(0, 1))),
         "five": ("one satellite, five stations", predicted(five, t_s).any(axis=1)),
     }
-    for name, (who, seen) in kinds.items():
-        for key, (what, minutes) in _rows(name, Waits.of(seen, _STEP_S)).items():
+    for kind, (who, seen) in kinds.items():
+        for key, (what, minutes) in _rows(kind, Waits.of(seen, _STEP_S)).items():
             found[key] = Prediction(
                 what=f"{who}: {what}",
                 value=minutes,
@@ -168,6 +209,7 @@ def _predict(scenes_: Scenes, _: Settings) -> Mapping[str, Prediction]:
                 formula="circles with J2 over a turning sphere, every moment of three days",
             )
     found |= _predict_packets()
+    found |= _predict_geo()
     return found
 
 
@@ -203,6 +245,55 @@ def _predict_packets() -> Mapping[str, Prediction]:
     return found
 
 
+def _predict_geo() -> Mapping[str, Prediction]:
+    grazing = EARTH_RADIUS_KM + 80.0
+    arc_deg = sum(
+        float(np.degrees(np.arccos(grazing / (EARTH_RADIUS_KM + height_km))))
+        for height_km in (ALTITUDE_KM, _GEO_KM)
+    )
+    share = 100 * formulas.share_in_view(INCLINATION_DEG, 0.0, arc_deg)
+    hidden_s = (360 - 2 * arc_deg) / formulas.mean_motion_deg_s(ALTITUDE_KM)
+    latitude_deg, longitude_deg = scenes.CITIES["miyun"]
+    station_km = formulas.site_radius_km(latitude_deg)
+    place = formulas.geocentric_deg(latitude_deg), longitude_deg
+    off_deg = formulas.central_deg(place, (0.0, _GEO_EAST_DEG))
+    down_km = formulas.side_km(station_km, EARTH_RADIUS_KM + _GEO_KM, off_deg)
+    near_ms, far_ms = (
+        2
+        * formulas.one_way_ms(
+            down_km
+            + formulas.side_km(EARTH_RADIUS_KM + ALTITUDE_KM, EARTH_RADIUS_KM + _GEO_KM, arc)
+        )
+        for arc in (0.0, arc_deg)
+    )
+    return {
+        "geo share": Prediction(
+            what="share of time that a satellite sees a relay in geostationary orbit",
+            value=share,
+            unit="%",
+            tolerance=0.5,
+            allows="a day is 15 revolutions; a step at each edge",
+            formula=f"time within {arc_deg:.1f}°, the arc at which the line grazes 80 km",
+        ),
+        "geo longest": Prediction(
+            what="longest wait for that relay",
+            value=hidden_s / 60,
+            unit="min",
+            tolerance=0.02 * hidden_s / 60 + 1,
+            allows="how nearly the orbit's plane passes through the relay; steps of 20 s",
+            formula=f"{360 - 2 * arc_deg:.0f}° of the revolution, where the plane holds the relay",
+        ),
+        "geo rtt": Prediction(
+            what="round trip by that relay, packets",
+            value=(near_ms + far_ms) / 2,
+            unit="ms",
+            tolerance=(far_ms - near_ms) / 2,
+            allows="where the satellite stands: below the relay or at its horizon",
+            formula="2 × (satellite to relay + relay to station) / c",
+        ),
+    }
+
+
 def _measure(runs: Runs) -> Mapping[str, float | None]:
     three, five = planned(runs["three"]), planned(runs["five"])
     found: dict[str, float | None] = {
@@ -215,15 +306,32 @@ def _measure(runs: Runs) -> Mapping[str, float | None]:
         "ring": three.any(axis=(0, 1)),
         "five": five.any(axis=1),
     }
-    for name, seen in kinds.items():
-        rows = _rows(name, Waits.of(seen, _STEP_S))
+    for kind, seen in kinds.items():
+        rows = _rows(kind, Waits.of(seen, _STEP_S))
         found |= {key: minutes for key, (_, minutes) in rows.items()}
     answered = runs["packets"].answer("raw")
     found["packets wait"] = answered and answered["parts_s"]["wait"]
+    by_relay = _linked_to_relay(runs["geo-day"])
+    found["geo share"] = 100 * float(by_relay.mean())
+    found["geo longest"] = Waits.of(by_relay, _STEP_S).longest
+    [(geo_ms,)] = runs["geo"].query("SELECT avg(rtt_ms) FROM probes")
+    found["geo rtt"] = geo_ms
     found["relay share"] = _reached(runs["relay-day"])
     [(sent, lost)] = runs["relay"].query("SELECT count(*), sum(rtt_ms IS NULL) FROM probes")
     found["relay lost"] = 100.0 * lost / sent
     return found
+
+
+def _linked_to_relay(run: Run) -> np.ndarray:
+    """Which of the twelve have a laser to the relay: ``(satellites, steps)``."""
+    plan = run.plan
+    node, relay = plan.network.port_node, COUNT
+    linked = np.zeros((COUNT, plan.steps), dtype=bool)
+    for row in plan.contacts:
+        low, high = sorted((int(node[row["a"]]), int(node[row["b"]])))
+        if high == relay:
+            linked[low, row["start"] : row["end"]] = True
+    return linked
 
 
 def _reached(run: Run) -> float:
@@ -252,7 +360,10 @@ def _verdict(found: Findings, _: Settings) -> Verdict:
         because=f"there is a relay. Alone a satellite waits {one:.0f} min on average for one of "
         f"three stations, {five:.0f} for one of five; lasers round its own plane make that "
         f"{ring:.0f}, since the whole plane passes over China only twice a day. Below Guowang's "
-        "star of 60 there is a way at every moment: then seconds of computing decide.",
+        "star of 60 there is a way at every moment: then seconds of computing decide. One relay in "
+        f"geostationary orbit is in sight {found['geo share'].measured:.0f} % of the time, never "
+        f"farther off than {found['geo longest'].measured:.0f} min, with round trips of "
+        f"{found['geo rtt'].measured:.0f} ms.",
     )
 
 
@@ -273,8 +384,8 @@ EXPERIMENT = Experiment(
     source="press on space computing",
     setup="Twelve satellites around one sun-synchronous orbit at 500 km; stations at Miyun, Kashi "
     "and Sanya, or five, above 5°. Three days are planned; an image that must wait, and pings "
-    "over a relay through Guowang's star of 60, go with packets.",
-    takes="three plans of 1 to 3 days, 2 runs of some minutes with 12 and 72 satellites",
+    "through Guowang's star of 60 and over a geostationary relay, go with packets.",
+    takes="four plans of 1 to 3 days, 3 runs of some minutes with 12 and 72 satellites",
     scenes=_scenes,
     predict=_predict,
     measure=_measure,
