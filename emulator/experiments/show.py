@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emulator import tables
 from emulator.emulation import interruptible
+from emulator.errors import RunError
 from emulator.experiments.base import Experiment, Settings
 from emulator.experiments.claims import named, registry
 from emulator.experiments.page import row
@@ -35,15 +36,18 @@ def listing(form: str) -> None:
 
 
 def run(names: str, clock: str, at_once: int | None, fibre_route: float, runs: Path) -> int:
-    """Run experiments one after the other; return 1 if any prediction fails, else 0."""
+    """Run experiments one after the other; return 1 if any prediction or run fails, else 0.
+
+    One whose runs fail is told, and the others go on.
+    """
     chosen = choose_kernel("auto", clock)
     clock = "virtual" if chosen == "virtual" else "real"
     settings = Settings(fibre_route=fibre_route)
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     results = [_one(each, settings, clock, at_once, runs, stamp) for each in named(names)]
     if len(results) > 1:
-        _overview(results)
-    return int(not all(each.agrees for each in results))
+        _overview([each for each in results if each])
+    return int(not all(each and each.agrees for each in results))
 
 
 def _one(
@@ -53,7 +57,7 @@ def _one(
     at_once: int | None,
     runs: Path,
     stamp: str,
-) -> Result:
+) -> Result | None:
     out = tables.console()
     folder = runs / f"experiment-{experiment.name}-{stamp}"
     out.print(f"[bold]{experiment.name}[/]  {experiment.claim}\n  source: {experiment.source}")
@@ -64,8 +68,12 @@ def _one(
         out.print(f"  {outcome.job.folder.name}: {said}", markup=False)
 
     began_s = time.monotonic()
-    with interruptible():
-        result = perform(experiment, settings, folder, clock, at_once, tell)
+    try:
+        with interruptible():
+            result = perform(experiment, settings, folder, clock, at_once, tell)
+    except RunError as error:
+        out.print(f"{experiment.name}: {error}\n", markup=False)
+        return None
     _print(result)
     out.print(f"\n{folder}  ({REPORT}, {RESULT}); {time.monotonic() - began_s:.0f} s\n")
     return result
