@@ -1,6 +1,7 @@
 """When which satellite has an image ready: by the clock, or by what it flies over. Pure."""
 
 from dataclasses import dataclass
+from itertools import product
 
 from emulator.linkplan import LinkPlan
 from emulator.regions import MICROSECOND, Region, spans_inside
@@ -16,6 +17,32 @@ class Capture:
     """The satellite's node."""
     area: str = ""
     """Name of the area that it shows, where it was taken for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One image to be answered by one strategy."""
+
+    number: int
+    """Counted through all offloads of a scenario."""
+    workload: int
+    """Which of the offloads."""
+    strategy: str
+    image: Capture
+
+
+def offloads(plan: LinkPlan) -> list[OffloadWorkload]:
+    """Return the offloads of a scenario."""
+    return [each for each in plan.scenario.workload if each.kind == "offload"]
+
+
+def jobs(plan: LinkPlan) -> tuple[Job, ...]:
+    """Return every image of every offload by each of its strategies."""
+    found: list[Job] = []
+    for index, spec in enumerate(offloads(plan)):
+        for image, strategy in product(captures(spec, plan), spec.strategies):
+            found.append(Job(len(found), index, strategy, image))
+    return tuple(found)
 
 
 def sources(spec: OffloadWorkload, plan: LinkPlan) -> list[int]:

@@ -10,6 +10,7 @@ later, so Dijkstra's algorithm with the time of arrival for its distance is exac
 Not here: lists of alternative routes, queues, booked volumes, priorities.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -85,16 +86,24 @@ def passage_s(hops: np.ndarray, at_s: np.ndarray | float, size_bytes: float = 0.
 
 
 def find_route(
-    hops: np.ndarray, source: int, destination: int, at_s: float, size_bytes: float = 0.0
+    hops: np.ndarray,
+    source: int,
+    destination: int | Collection[int],
+    at_s: float,
+    size_bytes: float = 0.0,
 ) -> Route | None:
-    """Return the route by which ``size_bytes`` at ``source`` at ``at_s`` arrive first, or None."""
+    """Return the route by which ``size_bytes`` at ``source`` at ``at_s`` arrive first, or None.
+
+    With several destinations, that to whichever they reach first.
+    """
+    wanted = {destination} if isinstance(destination, int) else destination
     order = np.argsort(hops["tail"], kind="stable")
     tails = hops["tail"][order]
     arrival_s, came_by, done = {source: at_s}, {source: NONE}, set()
     waiting = [(at_s, source)]
     while waiting:
         now_s, node = heappop(waiting)
-        if node == destination:
+        if node in wanted:
             return _traced(hops, came_by, node, now_s)
         if node in done:
             continue

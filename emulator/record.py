@@ -23,12 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from emulator.captures import captures
 from emulator.causes import Cause
 from emulator.energy import LOADS, powered, sample_steps
 from emulator.errors import RunError
 from emulator.faults import all_outages
-from emulator.lab import costs, spent, traffic
+from emulator.lab import costs, offload, spent, traffic
 from emulator.linkplan import LinkPlan
 from emulator.outages import lost
 from emulator.part import part_of
@@ -143,7 +142,7 @@ def write_tables(run_dir: Path, steps: list[dict[str, Any]], records: list[dict[
     """Write run.sqlite from the steps played and the findings of the workloads."""
     path = run_dir / "run.sqlite"
     path.unlink(missing_ok=True)
-    legs: dict[str, int] = {}
+    legs: dict[int, int] = {}
     with closing(sqlite3.connect(path)) as database, database:
         database.executescript(_TABLES)
         database.executemany(
@@ -157,7 +156,7 @@ def write_tables(run_dir: Path, steps: list[dict[str, Any]], records: list[dict[
                     record,
                 )
             elif "flow" in record:
-                legs[record["flow"]] = leg = legs.get(record["flow"], 0) + 1
+                legs[record["job"]] = leg = legs.get(record["job"], 0) + 1
                 database.execute(
                     "INSERT INTO flows VALUES (:strategy, :leg, :source, :destination, :bytes, "
                     ":start_s, :first_byte_s, :end_s, :verified)",
@@ -166,6 +165,7 @@ def write_tables(run_dir: Path, steps: list[dict[str, Any]], records: list[dict[
         database.executemany("INSERT INTO routes VALUES (?, ?, ?, ?, ?, ?)", _routes(run_dir))
         costs.write_tables(database, run_dir)
         traffic.write_tables(database, records)
+        offload.write_tables(database, records)
 
 
 def _routes(run_dir: Path) -> Iterator[tuple[Any, ...]]:
@@ -261,7 +261,7 @@ def summarise(run_dir: Path, recorder: Recorder, plan: LinkPlan, kernel: str) ->
         },
         "control": _control(run_dir, plan),
         "rtt": _rtt(run_dir),
-        "offload": _offload(plan, recorder),
+        **_offload(run_dir, plan),
         **_traffic(run_dir),
         "light_lost": [
             {
@@ -347,23 +347,15 @@ def _rtt(run_dir: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _offload(plan: LinkPlan, recorder: Recorder) -> list[dict[str, Any]]:
-    """A row for each image and strategy, answered or not."""
-    keys = ("source", "captured_s", "strategy")
-    answered = {tuple(e[key] for key in keys): e for e in recorder.named("answered")}
-    rows = []
-    for spec in plan.scenario.workload:
-        if spec.kind != "offload":
-            continue
-        for image in captures(spec, plan):
-            for strategy in spec.strategies:
-                job = (plan.network.nodes[image.source].name, image.at_s, strategy)
-                got = answered.get(job, {})
-                row = dict(zip(keys, job, strict=True))
-                row |= {key: got.get(key) for key in ("latency_s", "parts_s", "delivered_to")}
-                row |= {"verified": got.get("verified", False), "path": got.get("path", [])}
-                rows.append(row | {"object_bytes": spec.object_bytes})
-    return rows
+def _offload(run_dir: Path, plan: LinkPlan) -> dict[str, Any]:
+    """What became of each job of the offloads, and what they came to; nothing without any."""
+    empty: dict[str, Any] = {"offload": [], "offload_totals": [], "passes": None}
+    if not any(spec.kind == "offload" for spec in plan.scenario.workload):
+        return empty
+    with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
+        results = offload.Results(database, plan)
+    rows = results.rows()
+    return {"offload": rows, "offload_totals": results.totals(rows), "passes": results.passes()}
 
 
 def write_machine(run_dir: Path, facts: dict[str, Any]) -> dict[str, Any]:

@@ -425,6 +425,8 @@ class Event(Section):
     ``scenario.light_lost``."""
     for_s: Positive | None = None
     """Comes back by itself after so long. Default: not without an ``up``."""
+    reboot: bool = False
+    """Of ``satellite down``: what runs on it is killed, and starts anew when it comes back."""
 
     @model_validator(mode="after")
     def _target_fits_action(self) -> "Event":
@@ -438,6 +440,8 @@ class Event(Section):
             raise ValueError("direction is for links: a satellite or a terminal loses both")
         if change == "up" and not (self.silent is None and self.for_s is None):
             raise ValueError("silent and for_s belong to what goes down")
+        if self.reboot and self.action != "satellite down":
+            raise ValueError("reboot belongs to 'satellite down'")
         return self
 
 

@@ -8,10 +8,12 @@ from rich.table import Table
 
 from emulator.causes import TEXT, Cause
 from emulator.lab.traffic import told
+from emulator.ledger import PARTS
 
-PARTS = ("wait", "compute", "transmit", "propagate", "other")
 _MOST_NAMES = 4
 _MOST_FLOWS = 20
+_MOST_JOBS = 24
+"""Of offloads that are told one by one."""
 
 
 def console(stream: Any = None) -> Console:
@@ -65,6 +67,12 @@ def event_text(event: dict[str, Any]) -> str:
             )
         case "setting not used":
             return f"note: {event['reason']}"
+        case "agent killed" | "agent started":
+            return f"{event['t_s']:7.1f} s  {event['event']}: {event['node']}"
+        case "expired" | "refused" | "missed":
+            return (
+                f"{event['t_s']:7.1f} s  {event['strategy']}: {event['event']} at {event['node']}"
+            )
         case "up":
             return "up"
         case "holding":
@@ -103,10 +111,13 @@ def print_summary(out: Console, summary: dict[str, Any]) -> None:
     """Print what a run came to: latencies, round trips, light lost, lag."""
     if summary["offload"]:
         out.print("\nFrom image taken to answer on the ground, seconds")
-        out.print(offload_table(summary["offload"]))
-        for row in summary["offload"]:
-            if row["path"]:
-                out.print(f"{row['strategy']}: {' → '.join(row['path'])}")
+        if len(summary["offload"]) > _MOST_JOBS:
+            out.print(offload_totals_table(summary["offload_totals"]))
+        else:
+            out.print(offload_table(summary["offload"]))
+            for row in summary["offload"]:
+                if row["path"]:
+                    out.print(f"{row['strategy']}: {' → '.join(row['path'])}")
         out.print("")
     rtt = [row for row in summary["rtt"] if row["error_us"] is not None]
     if rtt:
@@ -158,7 +169,9 @@ def offload_table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric)
     for row in rows:
         if row["latency_s"] is None:
-            table.add_row(row["strategy"], "not before the end")
+            held = ", ".join(each["node"] for each in row["held_by"])
+            said = f"{row['state']} by {held}" if held else row["state"]
+            table.add_row(row["strategy"], said)
             continue
         parts = [f"{row['parts_s'][part]:.3f}" for part in PARTS]
         verified = "equal" if row["verified"] else "WRONG"
@@ -182,6 +195,25 @@ def traffic_table(rows: list[dict[str, Any]]) -> Table:
             "" if least_ms is None else f"{least_ms:,.1f}-{most_ms:,.1f}",
             row["outcome"] or "",
         )
+    return table
+
+
+def offload_totals_table(rows: list[dict[str, Any]]) -> Table:
+    """What became of the jobs of each strategy, how long answers took, and how old they get."""
+    table = plain_table("strategy")
+    ends = ("answered", "stored", "expired", "refused", "missed", "lost")
+    heads = ("jobs", *ends, "late", "p50", "p90", "p99", "age mean", "age peak")
+    for heading in heads:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        age = row["age_s"] or {"mean": None, "peak": None}
+        times = [
+            *(row["latency_s"][key] for key in ("p50", "p90", "p99")),
+            age["mean"],
+            age["peak"],
+        ]
+        shown = ["" if each is None else f"{each:,.2f}" for each in times]
+        table.add_row(row["strategy"], *(str(row[key]) for key in ("jobs", *ends, "late")), *shown)
     return table
 
 

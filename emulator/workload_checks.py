@@ -55,13 +55,24 @@ def _offload_checks(
         when = "first_s" if work.every_s else "capture_s"
         remedy = "Capture earlier or lengthen duration_s"
         yield Problem(file, f"{key}.{when}", str(work.first_image_s), "is after the end", remedy)
+    yield from unknown(work.relay, shells, f"{key}.relay", "constellation", file)
     owner = Roster(known["constellation"]).owner
     own = [shells.get(name) or owner(name) for name in work.named]
     on_board = {shell.name: shell.computer for shell in own if shell}
     on_ground = {each.name: each.computer for each in stations}
+    anywhere = [shell.computer for shell in shells.values() if shell.computer]
     told: set[str] = set()
     for strategy in work.strategies:
-        computers = on_board if strategy == "onboard" else on_ground
+        if strategy in ("neighbour", "next-contact"):
+            if not any(each.holds(work.memory_gb) for each in anywhere):
+                reason = "needs a satellite with a computer that holds its model; there is none"
+                remedy = "Add computer = { tops = …, utilisation = … } to a constellation"
+                yield Problem(file, f"{key}.strategies", repr(strategy), reason, remedy)
+            continue
+        board = strategy.startswith("onboard")
+        computers = (
+            on_board if board else on_board | on_ground if strategy == "split" else on_ground
+        )
         fresh = {name: each for name, each in computers.items() if name not in told}
         told |= fresh.keys()
         yield from _computer_checks(strategy, fresh, work.memory_gb, f"{key}.strategies", file)

@@ -47,7 +47,28 @@ class Area(Section):
         return self
 
 
-Strategy = Literal["raw", "onboard", "laser"]
+Strategy = Literal[
+    "raw",
+    "onboard",
+    "split",
+    "laser",
+    "onboard-laser",
+    "neighbour",
+    "next-contact",
+    "relay",
+    "onboard-relay",
+]
+"""Where an image is computed, and which way it and its answer go: emulator/placement.py."""
+
+
+class Split(Section):
+    """``split`` of an offload: what is done on board, and what that leaves to be sent down."""
+
+    share: Annotated[float, Field(gt=0, lt=1)]
+    """Of the operations."""
+    ratio: SomeShare
+    """Size of what is sent down, as a share of the image."""
+
 
 _CAPTURE_S, _CADENCE_S = 10.0, 60.0
 
@@ -89,6 +110,10 @@ class OffloadWorkload(Section):
     """What the model takes of a computer's memory."""
     strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)] = ("raw", "onboard", "laser")
     """Each image is answered by each of them, side by side."""
+    relay: tuple[str, ...] = ()
+    """Constellations through which ``relay`` and ``onboard-relay`` go: GEO relays, or a mesh."""
+    split: Split | None = None
+    """For ``split``."""
     deadline_s: Positive | None = None
     """An answer that takes longer is late; it is delivered nevertheless."""
     expires_s: Positive | None = None
@@ -110,6 +135,10 @@ class OffloadWorkload(Section):
         for key, other in (("first_s", "every_s"), ("stagger", "every_s"), ("cadence_s", "over")):
             if getattr(self, key) and not getattr(self, other):
                 raise ValueError(f"{key} belongs to {other}")
+        if ("split" in self.strategies) != (self.split is not None):
+            raise ValueError('split = { share = …, ratio = … } belongs to strategy "split"')
+        if any(each.endswith("relay") for each in self.strategies) != bool(self.relay):
+            raise ValueError('relay = ["…"] belongs to strategies "relay" and "onboard-relay"')
         return self
 
     @property

@@ -1,10 +1,14 @@
 """Objects over TCP: named, resumable, verified by SHA-256, never whole in anyone's memory.
 
 sender                                   receiver
-length (4 bytes) + JSON {name, bytes}    ──>
-                                         <── bytes already held (8 bytes)
+length (4 bytes) + JSON {name, bytes, …} ──>
+                                         <── bytes already held (8 bytes); all ones: refused
 the rest of the object, its SHA-256      ──>
                                          <── 1: arrived whole, hash equal; 0: hash differs
+
+What a receiver holds of an object is a :class:`Part`: in memory only its hash, or a file on disk of
+a store that outlives the process. An object is taken over before it is acknowledged, so a sender
+may forget what was acknowledged; one that was not told asks again and is told at once.
 
 A sender is paced to the rate of the channel that it sends by, as it is when the connection begins.
 A real terminal holds back its sender by its own interface; here the queue stands in the fabric, out
@@ -26,7 +30,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -42,7 +46,7 @@ _STALLED_MS = 4000
 """A connection whose data stays unacknowledged this long is given up and resumed afresh."""
 _UNSENT_BYTES = 4 * BLOCK_BYTES
 """How much may wait in a sender's kernel besides what is in flight."""
-_WAKE_S = 1e-3
+_WAKE_S = 0.02
 """As long as bytes come as they did last, a receiver is not woken more often than this, or than
 once a block."""
 _MAX_HEADER_BYTES = 4096
@@ -51,8 +55,15 @@ _TCP_NOTSENT_LOWAT = 25
 _SO_MAX_PACING_RATE = 47
 _CONGESTION = b"cubic"
 
+_REFUSED = (1 << 64) - 1
+
 MakeSocket = Callable[[int, int], socket.socket]
 ADDRESS_FAMILY: dict[Family, int] = {4: socket.AF_INET, 6: socket.AF_INET6}
+Header = dict[str, Any]
+
+
+class Refused(ConnectionError):
+    """The receiver will not take this object now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +114,48 @@ class Content:
         return block
 
 
+class Sendable(Protocol):
+    """What can be sent: its size, its bytes from any offset on, the SHA-256 of all of them."""
+
+    @property
+    def size(self) -> int: ...
+
+    def blocks(self, offset: int = 0) -> Iterator[memoryview]: ...
+
+    def digest(self) -> bytes: ...
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an attempt to send came, should it fail."""
+
+    held: int | None = None
+    """Bytes that the receiver had before; None: there was no connection."""
+
+
 async def send_object(
     make_socket: MakeSocket,
     address: str,
     name: str,
-    content: Content,
+    content: Sendable,
     *,
     line_rate_bps: int,
     device: str = "",
     port: int = PORT,
+    about: Header | None = None,
+    progress: Progress | None = None,
+    before_last: Callable[[], None] = lambda: None,
 ) -> dict[str, int]:
     """Send ``content`` to the receiver at ``address``, from where an earlier attempt ended.
 
     ``line_rate_bps`` is that of the channel it leaves by. With ``device`` every packet leaves by
-    that interface, whatever the routes say; IPv6 wants a link-local address then. Returns what TCP
-    says of the connection.
-    Raises OSError or TimeoutError when the connection cannot be made or breaks: try again.
+    that interface, whatever the routes say; IPv6 wants a link-local address then. ``about`` goes
+    along in the header; ``before_last`` is called before the hash goes out: from then on the
+    receiver may have taken the object over. Returns what TCP says of the connection.
+    Raises OSError or TimeoutError when the connection cannot be made or breaks: try again; Refused
+    where the receiver does not want it.
     """
+    progress = progress or Progress()
     loop = asyncio.get_running_loop()
     family: Family = 6 if ":" in address else 4
     with make_socket(ADDRESS_FAMILY[family], socket.SOCK_STREAM) as connection:
@@ -129,19 +165,27 @@ async def send_object(
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         async with asyncio.timeout(_CONNECT_S):
             await loop.sock_connect(connection, (address, port))
-        header = json.dumps({"name": name, "bytes": content.size}).encode()
+        header = json.dumps({**(about or {}), "name": name, "bytes": content.size}).encode()
         await loop.sock_sendall(connection, struct.pack("!I", len(header)) + header)
         (held,) = struct.unpack("!Q", await _read(connection, 8))
+        if held == _REFUSED:
+            raise Refused(f"{address} does not take {name}")
+        progress.held = held
         for block in content.blocks(held):
             await loop.sock_sendall(connection, block)
+        before_last()
         await loop.sock_sendall(connection, content.digest())
         if await _read(connection, 1) != b"\x01":
             raise ConnectionError(f"{name} arrived at {address} with a different hash")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", 0, 0))
         return tcp_facts(connection)
 
 
 def _prepare(connection: socket.socket, paced_bytes_s: int) -> None:
     tcp, own = socket.IPPROTO_TCP, socket.SOL_SOCKET
+    # However an attempt ends, also by the death of its process, the kernel forgets what it has
+    # still to send: else that would compete with the next attempt.
+    connection.setsockopt(own, socket.SO_LINGER, struct.pack("@ii", 1, 0))
     connection.setsockopt(tcp, socket.TCP_CONGESTION, _CONGESTION)
     connection.setsockopt(own, _SO_MAX_PACING_RATE, struct.pack("@L", paced_bytes_s))
     connection.setsockopt(tcp, _TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
@@ -209,11 +253,11 @@ async def readable(connection: socket.socket) -> None:
 
 
 @dataclass(slots=True)
-class _Part:
-    """What a receiver holds of one object: how much, and the hash so far."""
+class Part:
+    """What a receiver holds of one object: how much, and the hash so far. The bytes are let go."""
 
     held: int = 0
-    digest: Any = field(default_factory=hashlib.sha256)
+    hashed: Any = field(default_factory=hashlib.sha256)
     first_byte_s: float = 0.0
     last_byte_s: float = 0.0
     transmit_s: float = 0.0
@@ -227,29 +271,40 @@ class _Part:
         if since_s is not None:  # a pause before this connection does not count
             self.transmit_s += now_s - since_s
         self.last_byte_s = now_s
-        self.digest.update(data)
+        self.hashed.update(data)
         self.held += len(data)
 
+    def digest(self) -> bytes:
+        """Return the SHA-256 of all that is held."""
+        return bytes(self.hashed.digest())
 
-class Receiver:
-    """Listens in one node and remembers how far each object has come, also those broken off."""
+    def received(self) -> Received:
+        """Return how a whole object has arrived."""
+        return Received(self.first_byte_s, self.last_byte_s, self.transmit_s, True)
 
-    def __init__(
-        self,
-        make_socket: MakeSocket,
-        now_s: Callable[[], float],
-        port: int = PORT,
-        family: Family = 4,
-    ) -> None:
-        self._now_s = now_s
-        self._parts: dict[str, _Part] = {}
+
+class Shelf(Protocol):
+    """Where a receiver keeps objects."""
+
+    def part(self, header: Header) -> Part | None:
+        """Return what is held of the object of this header; None: it is not wanted."""
+        ...
+
+    def taken(self, header: Header, part: Part) -> None:
+        """Keep an object that has arrived whole; called before it is acknowledged."""
+        ...
+
+    def damaged(self, header: Header) -> None:
+        """Let go of an object whose hash differs, to begin again."""
+        ...
+
+
+class MemoryShelf:
+    """Keeps only how far each object has come."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, Part] = {}
         self._expected: dict[str, asyncio.Future[Received]] = {}
-        self._buffer = memoryview(bytearray(BLOCK_BYTES))
-        self._listener = make_socket(ADDRESS_FAMILY[family], socket.SOCK_STREAM)
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.setblocking(False)
-        self._listener.bind(("", port))
-        self._listener.listen()
 
     def expect(self, name: str) -> "asyncio.Future[Received]":
         """Return the future that holds the arrival of object ``name``."""
@@ -260,6 +315,50 @@ class Receiver:
     def held(self, name: str) -> int:
         """Return how many bytes of object ``name`` have arrived, without gap from the first."""
         return self._parts[name].held if name in self._parts else 0
+
+    def part(self, header: Header) -> Part:
+        """Return what is held of the object of this header."""
+        return self._parts.setdefault(str(header["name"]), Part())
+
+    def taken(self, header: Header, part: Part) -> None:
+        """Tell who expects it."""
+        arrived = self.expect(str(header["name"]))
+        if not arrived.done():
+            arrived.set_result(part.received())
+
+    def damaged(self, header: Header) -> None:
+        """Begin again."""
+        del self._parts[str(header["name"])]
+
+
+class Receiver:
+    """Listens in one node and lays on its shelf how far each object has come, also broken off."""
+
+    def __init__(
+        self,
+        make_socket: MakeSocket,
+        now_s: Callable[[], float],
+        port: int = PORT,
+        family: Family = 4,
+        shelf: Shelf | None = None,
+    ) -> None:
+        self._now_s = now_s
+        self._memory = MemoryShelf()
+        self._shelf: Shelf = shelf or self._memory
+        self._buffer = memoryview(bytearray(BLOCK_BYTES))
+        self._listener = make_socket(ADDRESS_FAMILY[family], socket.SOCK_STREAM)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.setblocking(False)
+        self._listener.bind(("", port))
+        self._listener.listen()
+
+    def expect(self, name: str) -> "asyncio.Future[Received]":
+        """Return the future that holds the arrival of object ``name``, without a shelf."""
+        return self._memory.expect(name)
+
+    def held(self, name: str) -> int:
+        """Return how many bytes of object ``name`` have arrived, without a shelf."""
+        return self._memory.held(name)
 
     def close(self) -> None:
         """Stop listening."""
@@ -284,25 +383,24 @@ class Receiver:
         if length > _MAX_HEADER_BYTES:
             raise ValueError(f"header of {length} bytes")
         header = json.loads(await _read(connection, length))
-        name, size = str(header["name"]), int(header["bytes"])
-        part = self._parts.setdefault(name, _Part())
+        size = int(header["bytes"])
+        part = self._shelf.part(header)
+        await loop.sock_sendall(connection, struct.pack("!Q", part.held if part else _REFUSED))
+        if part is None:
+            return
         part.connection = connection
-        await loop.sock_sendall(connection, struct.pack("!Q", part.held))
         # Having answered, Linux would delay acknowledgements: one segment of the first ten kept
         # back would make every window of slow start a tenth smaller.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         await self._fill(part, size, connection)
-        verified = await _read(connection, _DIGEST_BYTES) == part.digest.digest()
-        if not verified:
-            del self._parts[name]  # begin again: a damaged object is never resumed
+        verified = await _read(connection, _DIGEST_BYTES) == part.digest()
+        if verified:
+            self._shelf.taken(header, part)
+        else:  # a damaged object is never resumed
+            self._shelf.damaged(header)
         await loop.sock_sendall(connection, b"\x01" if verified else b"\x00")
-        arrived = self.expect(name)
-        if verified and not arrived.done():
-            arrived.set_result(
-                Received(part.first_byte_s, part.last_byte_s, part.transmit_s, verified)
-            )
 
-    async def _fill(self, part: _Part, size: int, connection: socket.socket) -> None:
+    async def _fill(self, part: Part, size: int, connection: socket.socket) -> None:
         """Read the rest of an object's ``size`` bytes."""
         since_s = None
         while part.held < size:

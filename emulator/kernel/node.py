@@ -164,6 +164,15 @@ class NodeHandle:
             finally:
                 set_timer_slack(ours)
 
+    def anew(self, node: Node) -> "NodeHandle":
+        """Return a handle of another node of the run, for a process of its own.
+
+        Whoever is forked shares the netlink sockets of the handles that it was given, and with them
+        the answers that come; this one opens its own.
+        """
+        prefix = self.namespace.removesuffix(self.name)
+        return NodeHandle(node, f"{prefix}{node.name}", self.state_dir.parent / node.name)
+
     def own(self, path: Path) -> None:
         """Have ``path``, which a daemon will leave elsewhere, removed however the run ends."""
         self.state_dir.mkdir(parents=True, exist_ok=True)

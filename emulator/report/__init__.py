@@ -14,6 +14,7 @@ from emulator.report import figures
 from emulator.report.light import causes_of_loss, charge_of_batteries
 from emulator.report.links import Delay, Link, Pair, delays, links, pair_of, unforeseen
 from emulator.report.method import method
+from emulator.report.offload import totals, totals_sentences
 from emulator.report.page import (
     NBSP,
     absent,
@@ -35,7 +36,7 @@ from emulator.report.record import Answer, RunRecord
 from emulator.report.timeline import MOST_ROWS, laser_count, timeline
 from emulator.report.traffic import traffic
 
-_SAID = {"raw": "raw", "onboard": "on board", "laser": "by laser"}
+_SAID = {"raw": "raw", "onboard": "on board", "laser": "by laser", "relay": "raw by relay"}
 _KERNELS = {"host": "the host's", "usermode": "user-mode", "virtual": "user-mode, virtual time"}
 _UNITS = {"_s": f"{NBSP}s", "_ms": f"{NBSP}ms", "_bytes": f"{NBSP}bytes"}
 _MOST_EVENTS = 60
@@ -86,7 +87,9 @@ def _header(record: RunRecord, known: Sequence[Link]) -> list[str]:
 
 
 def _answer_sentences(record: RunRecord, answers: Sequence[Answer]) -> list[str]:
-    """Return what the run found, a sentence an image."""
+    """Return what the run found, a sentence an image, or a strategy where they are many."""
+    if record.many:
+        return totals_sentences(record)
     if not answers:
         return [_without_images(record)]
     said = []
@@ -124,9 +127,11 @@ def _where_time_went(answers: Sequence[Answer]) -> str:
     """Return the largest part of each latency, in words."""
     verbs = {
         "wait": "waiting for a contact",
+        "queue": "queueing",
         "compute": "computing",
         "transmit": "transmitting",
         "propagate": "propagating",
+        "retransmit": "sending again and recovering",
         "other": "other (see below)",
     }
     said = []
@@ -173,6 +178,8 @@ def _labels(answers: Sequence[Answer]) -> list[str]:
 def _latency(record: RunRecord) -> list[str]:
     answers = record.answers()
     title = heading("From the image to its answer on the ground")
+    if record.many:
+        return [title, *totals(record)]
     if not answers:
         return [title, paragraph("No offload workload in this scenario.", "absent")]
     labels = _labels(answers)

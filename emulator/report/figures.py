@@ -27,13 +27,21 @@ if TYPE_CHECKING:
 STRATEGIES = {
     "raw": "Raw downlink",
     "onboard": "Processed on board",
+    "split": "Split, board and ground",
     "laser": "Offloaded by laser",
+    "onboard-laser": "On board, answer by laser",
+    "neighbour": "Computed by a neighbour",
+    "next-contact": "Computed next to contact",
+    "relay": "Raw through relays",
+    "onboard-relay": "On board, answer by relays",
 }
 PART_NAMES = {
     "wait": "wait for a contact",
+    "queue": "queue",
     "compute": "compute",
     "transmit": "transmit",
     "propagate": "propagate",
+    "retransmit": "retransmit and recover",
     "other": "other",
 }
 

@@ -87,10 +87,12 @@ def _parts_text(record: RunRecord) -> str:
         f"{text} Totals were measured from the moment the image was complete to the answer on the "
         f"ground. Of their parts, compute is a model, not a measurement: {operations} operations "
         f"by satellites of {onboard} and ground computers of {ground}, waited for and not scaled. "
-        f"{_pause_text(record)}Wait is the time until a contact opened. Transmit was measured at "
-        "the receiver, from the first byte of an object to the last; propagate is the light time "
-        "of its path. Other is what is left: it contains routing convergence, TCP connection and "
-        "slow start until data flow, and queueing for the radio."
+        f"{_pause_text(record)}Wait is the time until a contact opened; queue, until a computer or "
+        "a channel was free of other jobs. Transmit is the object's bytes, with headers, at the "
+        "rate of the slowest channel of its path; propagate the light time of that; retransmit "
+        "what was sent again, and recovery. Other is what is left of each sending: TCP's "
+        "handshakes and slow start, and routes that were not there yet. The parts are whole "
+        "nanoseconds and sum to the total."
     )
 
 

@@ -17,6 +17,8 @@ from emulator.scenario import Scenario
 
 Span = tuple[float, float]
 
+MOST_ANSWERS = 24
+
 
 class Step(NamedTuple):
     """One retune of the sky: how late it was, how long it took, how many ports it changed."""
@@ -154,8 +156,15 @@ class RunRecord:
             if each.rtt_ms is not None and each.expected_ms is not None
         )
 
+    @property
+    def many(self) -> bool:
+        """Whether the jobs of offloads are too many to be shown one by one."""
+        return len(self.summary.get("offload", ())) > MOST_ANSWERS
+
     def answers(self) -> list[Answer]:
-        """Return the offload results, each with the image that it answers."""
+        """Return the offload results, each with the image that it answers; none where many."""
+        if self.many:
+            return []
         return [
             Answer(
                 strategy=row["strategy"],

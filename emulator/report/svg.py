@@ -15,9 +15,11 @@ HALF_IN = 4.9
 # From light to dark in the order of the stack, so that the parts differ in grey as well.
 PART_COLOURS = {
     "wait": "#dfe3e8",
+    "queue": "#c3cad3",
     "compute": "#f2b035",
     "transmit": "#4a9bd4",
     "propagate": "#7d4fa0",
+    "retransmit": "#b3261e",
     "other": "#33373d",
 }
 INK = "#2a2f36"

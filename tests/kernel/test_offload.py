@@ -10,11 +10,9 @@ from emulator.bench.transfer import in_a_row, light, measure
 from emulator.kernel.fabric import Fabric
 from emulator.kernel.ownership import wait_for
 from emulator.linkplan import LinkPlan
-from emulator.scenario import Scenario
 from emulator.sizing import tcp_sysctls
 from emulator.units import SEGMENT_BYTES
 from protocols.objects import Content, Receiver, send_object
-from protocols.offload import Offload
 from protocols.static import Static
 from tests.kernel.toys import NOTICED_S, VIRTUAL, Build, walker
 
@@ -145,11 +143,3 @@ def test_no_route_is_an_error_not_a_wait(pair) -> None:
 
     with pytest.raises(OSError, match="unreachable"):
         asyncio.run(transfer())
-
-
-def test_each_offload_listens_at_a_port_of_its_own() -> None:
-    preset = Scenario.load("three-body")
-    first = preset.workload[1]
-    second = first.model_copy(update={"source": "scs-01-l"})
-    plan = LinkPlan.of(preset.model_copy(update={"workload": (first, second)}))
-    assert Offload(first, plan).tcp_port != Offload(second, plan).tcp_port

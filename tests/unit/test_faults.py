@@ -17,8 +17,8 @@ from protocols.daemons import islands
 from protocols.ping import Expectation, Ping
 from protocols.static import NO_ROUTE, next_hops, shortest_path_routes, walk
 from tests.unit.test_events import event
-from tests.unit.test_offload import offload
 from tests.unit.test_oracle import Played
+from tests.unit.test_placement import placed
 from tests.unit.toys import walker_table
 
 A, B, C = "sat-01-01", "sat-01-02", "sat-01-03"
@@ -179,8 +179,9 @@ def test_those_who_know_everything_plan_around_it(silent: bool) -> None:
     expected = Expectation(plan)
     direct_ms, around_ms = (expected.rtt_ms(0, 1, t_s) for t_s in (9.5, 10.5))
     assert around_ms > 6 * direct_ms
-    work = offload(plan)
-    assert work.light_time_s(0, 10.5)[1] > 6 * work.light_time_s(0, 9.5)[1]
+    placement = placed(plan)
+    light_s = [placement.route("any", 0, 1, t_s)[1] - t_s for t_s in (9.5, 10.5)]
+    assert light_s[1] > 6 * light_s[0]
     assert (0, 1) in Ping(PingWorkload(kind="ping"), plan).pairs(9.5)
     assert (0, 1) not in Ping(PingWorkload(kind="ping"), plan).pairs(10.5)
 
@@ -204,7 +205,9 @@ def test_ground_contacts_lose_what_faults_take() -> None:
     sections = {"ground": {"station": [site | {"name": "pad"}]}, "event": events}
     sections["scenario"] = {"step_s": 1.0, "duration_s": 60.0}
     plan = LinkPlan.of(Scenario.from_table(walker_table("53:24/3/1", 1500.0, **sections)))
-    found = [(c.start_s, c.end_s) for c in offload(plan).ground_contacts]
+    placement = placed(plan)
+    down = placement.hops[placement.hops["head"] >= len(plan.network.satellites)]
+    found = [(float(c["start_s"]), float(c["end_s"])) for c in down]
     assert all(end <= 20.0 or start >= 30.0 for start, end in found)
     [contact] = [row for row in plan.contacts if plan.network.ports[row["b"]].kind == "gsl"][:1]
     assert contact["start"] == 0 and (0.0, 20.0) in found

@@ -23,7 +23,7 @@ PURE = {
         *("assigning", "panel", "modems", "energy", "outages", "fades", "contacts", "linkplan"),
         *("cgr", "contactplan", "tvr", "planview", "catalogue_view", "workloads", "understanding"),
         *("events", "faults", "explain", "passes", "coldstart", "costout", "sizing"),
-        *("computers", "regions", "captures", "workload_checks"),
+        *("computers", "regions", "captures", "workload_checks", "placement", "ledger", "insights"),
         *("sunsync", "expanding", "roster", "part"),
     )
 }

@@ -1,6 +1,6 @@
 """What offload takes from the plan: when a computer is off, and how fast each channel is."""
 
-import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.bench.transfer import path_between
-from emulator.clock import ManualClock
-from emulator.computers import Computer
+from emulator.computers import pauses
+from emulator.faults import Faults
 from emulator.linkplan import LinkPlan
+from emulator.network import Node
 from emulator.scenario import Scenario
-from protocols.offload import Offload, Timeline, _Attempt, pauses
+from protocols.offload import Offload
+from protocols.offload.paths import Paths, Reach
 from tests.unit.toys import walker_table
 
-A_MICROSECOND_S = 1e-6
 OFF = [(10.0, 20.0), (25.0, 26.0), (100.0, 1000.0)]
 
 
@@ -57,9 +58,10 @@ def offload(plan: LinkPlan, **changes: Any) -> Offload:
     """The three-body preset's image on another plan."""
     image = Scenario.load("three-body").workload[1]
     source = plan.network.nodes[0].name
-    work = Offload(image.model_copy(update={"source": source} | changes), plan)
-    work.computers = [Computer(tops=744.0, utilisation=0.3)] * plan.network.size
-    return work
+    work = image.model_copy(update={"source": source} | changes)
+    return Offload(
+        work, replace(plan, scenario=plan.scenario.model_copy(update={"workload": (work,)}))
+    )
 
 
 def powered(platform: dict[str, float], **timing: float) -> LinkPlan:
@@ -78,21 +80,24 @@ def test_a_computer_is_off_while_the_plan_has_it_shed() -> None:
     assert offload(asymmetric()).computer_off(0) == []
 
 
-@pytest.mark.parametrize("floor", [0.4, 0.0])
-def test_the_pause_is_told_and_counted_as_computing(floor: float) -> None:
-    # Off from the start for the three steps of the plan, or never. This clock stands still.
-    figures = {"charge": 0.4, "floor": floor, "resume": 0.5, "bus_w": 0.0}
-    work = offload(powered(figures, duration_s=0.03, step_s=0.01), operations=1e9)
-    records: list[dict[str, Any]] = []
-    timeline = Timeline()
-    attempt = _Attempt(work, {}, ManualClock(), 0.0, records.append)
-    asyncio.run(attempt.compute_on_board("onboard", 0, timeline))
-    told = {"event": "throttled", "t_s": 0.0, "strategy": "onboard", "node": "sat-01-01"}
-    assert records == ([told | {"until_s": 0.03}] if floor else [])
-    off_s = 0.03 if floor else 0.0
-    assert timeline.compute == pytest.approx(work.compute_s(0) + off_s, abs=A_MICROSECOND_S)
-    latency_s = timeline.compute + 0.5
-    assert sum(timeline.parts(latency_s).values()) == pytest.approx(latency_s, abs=1e-12)
+def test_offloads_of_a_scenario_share_agents_and_number_their_jobs_together() -> None:
+    preset = Scenario.load("three-body")
+    first = preset.workload[1]
+    other = first.model_copy(update={"source": "scs-01-l", "strategies": ("raw",), "priority": 3})
+    plan = LinkPlan.of(preset.model_copy(update={"workload": (first, other)}))
+    work = Offload(other, plan)
+    assert [(job.number, job.workload, job.strategy) for job in work.jobs] == [
+        (0, 0, "raw"),
+        (1, 0, "onboard"),
+        (2, 0, "laser"),
+        (3, 1, "raw"),
+    ]
+    assert [work.priority(job) for job in range(4)] == [0, 0, 0, 3]
+    assert work.crew == list(range(15)), "a laser may lead anywhere"
+    direct = first.model_copy(update={"strategies": ("raw", "onboard")})
+    alone = LinkPlan.of(preset.model_copy(update={"workload": (direct,)}))
+    names = [alone.network.nodes[node].name for node in Offload(direct, alone).crew]
+    assert names == ["scs-01-f", "miyun", "kashi", "sanya"]
 
 
 def asymmetric() -> LinkPlan:
@@ -110,15 +115,38 @@ def asymmetric() -> LinkPlan:
     return LinkPlan.of(Scenario.from_table(table))
 
 
+class Routeless:
+    """Stands for a node's handle: it has no routes."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def next_port(self, address: str) -> None:
+        return None
+
+    def anew(self, node: Node) -> "Routeless":
+        return Routeless(node)
+
+
 def test_a_sender_is_paced_to_the_channel_that_it_sends_by() -> None:
     plan = asymmetric()
     [link] = plan.links(0)
     assert link["rate_bps"] < link["return_bps"]
-    work = offload(plan)
-    assert work.sending_rate_bps(int(link["a"]), 0.0) == link["rate_bps"]
-    assert work.sending_rate_bps(int(link["b"]), 0.0) == link["return_bps"]
-    [radio] = [port.index for port in plan.network.nodes[0].ports if port.kind == "gsl"]
-    assert work.sending_rate_bps(radio, 0.0) == plan.network.port_rate_bps[radio]
+    ports = plan.network.ports
+    for near, far, rate in (("a", "b", "rate_bps"), ("b", "a", "return_bps")):
+        sender, receiver = ports[link[near]], ports[link[far]]
+        paths = Paths(plan, Faults.of(plan), Routeless(plan.network.nodes[sender.node]))
+        by_laser = Reach(receiver.node, sender.index)
+        assert paths.line_rate_bps(by_laser, 0.0) == link[rate]
+        path = paths.walked(by_laser, 0.0)
+        assert path == [sender.node, receiver.node]
+        assert paths.slowest_bps(path, 0.0) == link[rate]
+        assert paths.delay_ns(path, 0.0) == link["delay_ns"]
+        # Where no route leads: the fastest terminal's, and the quickest path of the plan.
+        lost = Reach(receiver.node)
+        fastest = max(plan.network.port_rate_bps[p.index] for p in plan.network.nodes[0].ports)
+        assert paths.line_rate_bps(lost, 0.0) == fastest
+        assert paths.walked(lost, 0.0) == path
 
 
 def test_a_path_has_the_rates_of_its_own_direction() -> None:
