@@ -63,11 +63,11 @@ class Run:
         return found[:, 0], found[:, 1]
 
     def answer(self, strategy: str, source: str | None = None) -> dict[str, Any] | None:
-        """The event ``answered`` of an offload's strategy, None where none came."""
+        """The first answer of an offload's strategy, as summary.json has it; None: none came."""
         found = (
             each
-            for each in self.events
-            if each["event"] == "answered"
+            for each in self.summary["offload"]
+            if each["state"] == "answered"
             and each["strategy"] == strategy
             and source in (None, each["source"])
         )
