@@ -54,6 +54,8 @@ def bgpd_conf(node: Node, routing: RoutingSection, own_as: int, inner: frozenset
         " no bgp ebgp-requires-policy",
         " no bgp network import-check",
         " bgp bestpath as-path multipath-relax",
+        # By default a second, in which neighbours that come up together would share their updates.
+        " coalesce-time 0",
     ]
     for port in node.ports:
         lines += _neighbour(port, port.index in inner, routing)
