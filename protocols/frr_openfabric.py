@@ -35,6 +35,9 @@ def fabricd_conf(node: Node, routing: RoutingSection) -> str:
         f" net {network_entity(node)}",
         " lsp-gen-interval 1",
         SPF_DELAY,
+        # The least. It flows from node to node, half a second each by default, for those whom
+        # flooding has left out: all who hear of it from neighbours that are not to pass it on.
+        " triggered-csnp-delay 100",
         " log-adjacency-changes",
     ]
     return "\n".join(lines) + "\n"
