@@ -63,7 +63,7 @@ class Panel:
         """Where each terminal looked last, in its node's frame; 0: it has not looked yet."""
         self.links = np.empty(0, dtype=LINK)
         self.known: set[int] = set()
-        self.found: list[tuple[int, int, int, int, int]] = []
+        self.found: list[np.ndarray] = []
 
     @property
     def held(self) -> np.ndarray:
@@ -115,7 +115,7 @@ class Panel:
     def finish(self, steps: int) -> np.ndarray:
         """End what is still linked and return the contacts, dtype :data:`CONTACT`."""
         self._end(np.arange(len(self.links)), steps, np.full(len(self.links), Cause.END))
-        return np.array(self.found, dtype=CONTACT)
+        return np.concatenate([np.empty(0, dtype=CONTACT), *self.found])
 
     def _drop(self, sky: Sky, cause: np.ndarray, admitted: np.ndarray, where: np.ndarray) -> None:
         """Give up all links that are not admitted, for the cause that their row has.
@@ -145,10 +145,13 @@ class Panel:
         """Write down the contacts of links that go dark."""
         lit = self.links["start"][which] >= 0
         which, why = which[lit], why[lit]
-        for index, cause in zip(which.tolist(), why.tolist(), strict=True):
-            _, _, _, port_a, port_b, *_, start = self.links[index].tolist()
-            self.found.append((port_a, port_b, start, step, cause))
-            self.dark_since[[port_a, port_b]] = step
+        if not len(which):
+            return
+        ended = np.empty(len(which), dtype=CONTACT)
+        ended["a"], ended["b"] = self.links["port_a"][which], self.links["port_b"][which]
+        ended["start"], ended["end"], ended["ended"] = self.links["start"][which], step, why
+        self.found.append(ended)
+        self.dark_since[ended["a"]] = self.dark_since[ended["b"]] = step
         self.links["start"][which] = -1
 
     def _block(self, sky: Sky, keys: np.ndarray, cause: np.ndarray) -> None:
@@ -191,7 +194,7 @@ class Panel:
 
     def _take(self, nodes: np.ndarray, ports: np.ndarray, waits: np.ndarray) -> np.ndarray:
         """Occupy a port at each end, ``(n, 2)``: the one given, or any where that is not free."""
-        if (ports >= 0).all() and self.free[ports].all() and len(np.unique(ports)) == ports.size:
+        if (ports >= 0).all() and self.free[ports].all() and np.bincount(ports.ravel()).max() < 2:
             self.free[ports] = False
             return ports
         taken = []
