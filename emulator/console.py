@@ -21,7 +21,7 @@ from emulator import record, tables
 from emulator.errors import CapabilityError, RunError
 from emulator.kernel import image, namespaces, ownership
 from emulator.kernel.attach import attach
-from emulator.part import part_of, part_text
+from emulator.part import emulated, part_of, part_text
 from emulator.scenario import Scenario, locate
 from emulator.scenario_checks import whole
 
@@ -59,7 +59,7 @@ def run(
     """Prepare, emulate with a progress bar, and print what came of it."""
     from emulator.session import Session, choose_kernel
 
-    scenario = _load(reference, routing)
+    scenario = emulated(_load(reference, routing), reference)
     chosen = choose_kernel(kernel, clock)
     _sweep_dead()
     session = Session(scenario, locate(reference), chosen, runs, hold=False, pcap=pcap)
@@ -255,7 +255,7 @@ def up(
     """Bring a scenario up and hold it."""
     from emulator.session import Session, choose_kernel
 
-    scenario = _load(reference, routing, hours)
+    scenario = emulated(_load(reference, routing, hours), reference)
     chosen = choose_kernel(kernel)
     _sweep_dead()
     if detach:

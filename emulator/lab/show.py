@@ -12,6 +12,7 @@ from emulator.lab import compare as lab
 from emulator.lab import forms
 from emulator.lab.compare import Comparison
 from emulator.lab.jobs import Outcome
+from emulator.part import emulated
 from emulator.scenario import Scenario
 from emulator.session import choose_kernel
 
@@ -26,7 +27,7 @@ def compare(
     form: str,
 ) -> int:
     """Compare, telling of each run as it ends; return the exit code: 1 if any run failed."""
-    scenario = Scenario.load(reference)
+    scenario = emulated(Scenario.load(reference), reference)
     names = [name.strip() for name in routings.split(",") if name.strip()]
     if len({Path(name).name for name in names}) < len(names):
         raise RunError(f"--routing {routings} names a protocol twice; --repeat runs it again")

@@ -61,6 +61,23 @@ def test_options_of_a_plan_that_do_not_fit_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_presets_are_listed_with_what_of_them_is_emulated() -> None:
+    rows = json.loads(lasermesh("scenarios", "--format", "json").stdout)
+    told = {row["preset"]: (row["satellites"], row["emulated"]) for row in rows}
+    assert told["three-body"] == (12, "yes")
+    assert told["guowang-full"] == (12_992, "part: 72")
+    assert told["million-satellites"] == (1_000_000, "planned only")
+
+
+@pytest.mark.parametrize("command", ["run", "up", "compare"])
+def test_what_is_planned_only_does_not_run(command: str, tmp_path: Path) -> None:
+    more = ["--routing", "static"] if command == "compare" else []
+    done = lasermesh(command, "million-satellites", *more, "--runs", str(tmp_path / "runs"))
+    assert done.exit_code == 1
+    assert "1,000,000 satellites and is for planning only: use `lasermesh plan`" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 def test_check_reports_all_files(tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
     bad.write_text("[scenario]\nname = 'x'\nstep_s = -1\n")
