@@ -88,6 +88,7 @@ def run(
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here (npz needs it).")
 @click.option("--passes", is_flag=True, help="Passes over each station and sunlight instead.")
 @click.option("--events", is_flag=True, help="Events, random failures and storms instead.")
+@click.option("--offload", is_flag=True, help="What is expected of each image instead.")
 @click.option(
     "--explain",
     nargs=2,
@@ -101,6 +102,7 @@ def plan(
     output: Path | None,
     passes: bool,
     events: bool,
+    offload: bool,
     explain: tuple[str, str] | None,
 ) -> None:
     """Print what SCENARIO's links will be. Needs no root.
@@ -110,13 +112,14 @@ def plan(
     """
     from emulator import scenario_console
 
-    wanted = {"--passes": passes, "--events": events, "--explain": bool(explain)}
+    wanted = {"--passes": passes, "--events": events, "--offload": offload}
+    wanted |= {"--explain": bool(explain)}
     views = [option for option, given in wanted.items() if given]
     does_not_fit = {
         "--format": bool(explain) and form != "table",
-        "--format npz": (passes or events) and form == "npz",
+        "--format npz": (passes or events or offload) and form == "npz",
         "-o": bool(explain) and output is not None,
-        "--at": (passes or events) and at is not None,
+        "--at": (passes or events or offload) and at is not None,
     }
     if len(views) > 1:
         raise click.UsageError(f"{' and '.join(views)} do not go together: choose one")

@@ -29,6 +29,7 @@ from emulator.cgr import HOP, Route, find_route, hops_of
 from emulator.computers import Computer
 from emulator.faults import Faults
 from emulator.linkplan import LinkPlan
+from emulator.units import FRAME_BYTES, SEGMENT_BYTES
 from emulator.workloads import OffloadWorkload
 
 GROUND = -1
@@ -39,6 +40,8 @@ OWN, ANY, RELAY = "own", "any", "relay"
 
 _WAY = {"raw": OWN, "onboard": OWN, "split": OWN, "relay": RELAY, "onboard-relay": RELAY}
 _AS_GOOD_AS_S = 1e-9
+_ON_LINE = FRAME_BYTES / SEGMENT_BYTES
+"""Bytes on the line a byte of payload, in full frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ class Placement:
         ``target`` may be GROUND. Where no contacts can take it whole, those by which its first
         bytes arrive first, and the time that it takes with the breaks between those.
         """
+        size_bytes *= _ON_LINE
         # Towards a satellite that computes every laser will do.
         kind = way if target == GROUND else ANY
         able = self.among(kind, node) & (self.hops["end_s"] > at_s + _AS_GOOD_AS_S)

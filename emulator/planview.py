@@ -5,11 +5,15 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+
+from emulator.captures import jobs, offloads
 from emulator.contactplan import ContactPlan
 from emulator.errors import RunError
 from emulator.events import expanded
 from emulator.linkplan import LinkPlan
 from emulator.part import emulated, part_of
+from emulator.placement import GROUND, Placement
 from emulator.scenario import Scenario
 
 CONTACT_COLUMNS = ("a", "b", "start_s", "end_s", "range_km", "rate_mbps", "volume_mb")
@@ -142,3 +146,30 @@ def pass_rows(scenario: Scenario) -> Iterator[dict[str, Any]]:
             "max_elevation_deg": round(each.max_elevation_deg, 2),
             "sunlit": each.sunlit,
         }
+
+
+_MILLISECOND = 3
+"""Decimals of a second."""
+OFFLOAD_COLUMNS = ("image_s", "source", "strategy", "computed_by", "answer_s", "latency_s")
+
+
+def offload_rows(plan: LinkPlan) -> Iterator[dict[str, Any]]:
+    """What is expected of each image by each strategy, if nothing else went: the best option.
+
+    ``answer_s`` is None where no answer comes before the scenario's end.
+    """
+    names = [node.name for node in plan.network.nodes]
+    placements = [Placement(spec, plan) for spec in offloads(plan)]
+    for job in jobs(plan):
+        image = job.image
+        found = placements[job.workload].options(job.strategy, image.source, image.at_s)
+        row: dict[str, Any] = dict.fromkeys(OFFLOAD_COLUMNS)
+        row |= {"image_s": image.at_s, "source": names[image.source], "strategy": job.strategy}
+        if found:
+            nodes = dict.fromkeys(task.node for task in found[0].tasks)
+            places = ["the ground" if node == GROUND else names[node] for node in nodes]
+            row["computed_by"] = ", then ".join(places)
+        if found and np.isfinite(found[0].finish_s):
+            row["answer_s"] = round(found[0].finish_s, _MILLISECOND)
+            row["latency_s"] = round(found[0].finish_s - image.at_s, _MILLISECOND)
+        yield row

@@ -17,7 +17,7 @@ _out = tables.console()
 
 
 def plan(reference: str, at: str | None, form: str, output: Path | None, instead: str = "") -> None:
-    """Print or write a plan, or its ``passes`` or ``events`` instead."""
+    """Print or write a plan, or its ``passes``, ``events`` or ``offload`` instead."""
     from emulator import planview
     from emulator.contactplan import ContactPlan
     from emulator.linkplan import LinkPlan
@@ -27,6 +27,8 @@ def plan(reference: str, at: str | None, form: str, output: Path | None, instead
         rows, columns = planview.pass_rows(scenario), planview.PASS_COLUMNS
     elif instead == "events":
         rows, columns = planview.event_rows(LinkPlan.of(scenario)), planview.EVENT_COLUMNS
+    elif instead == "offload":
+        rows, columns = planview.offload_rows(LinkPlan.of(scenario)), planview.OFFLOAD_COLUMNS
     else:
         built = LinkPlan.of(scenario)
         if form == "npz":

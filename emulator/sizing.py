@@ -87,3 +87,22 @@ def tcp_mb(scenario: "Scenario", network: "Network") -> int:
         elif work.kind == "tcp":
             sizes += [work.bytes / scale if work.bytes else flight] * len(work.pairs)
     return round(_MEMORY_PER_FLIGHT * sum(min(size, flight) for size in sizes) / 1e6)
+
+
+def stored_mb(scenario: "Scenario") -> int:
+    """Return what images take on the way, each in a store that is not its source's, all at once.
+
+    Over areas there are as many as their share of the ground makes of a flight, twice.
+    """
+    total = 0.0
+    sizes = {each.name: each.size for each in scenario.constellation}
+    for work in scenario.workload:
+        if work.kind != "offload":
+            continue
+        moving = sum(not each.startswith(("raw", "onboard", "split")) for each in work.strategies)
+        span_s, sources = scenario.scenario.duration_s, sum(sizes.get(n, 1) for n in work.named)
+        times = span_s // work.every_s + 1 if work.every_s else 1
+        if work.over:
+            times = 2 * sum(area.share for area in work.over) * span_s / work.between_s
+        total += moving * sources * times * work.object_bytes / scenario.scenario.rate_scale
+    return round(total / 1e6)

@@ -1,10 +1,12 @@
 """``[[workload]]``: what traffic a scenario carries; one class a kind."""
 
+from math import cos, radians, sin
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from emulator.fields import NotNegative, Positive, Section, SomeShare
+from emulator.units import EARTH_MEAN_RADIUS_KM
 
 
 class PingWorkload(Section):
@@ -45,6 +47,15 @@ class Area(Section):
         if abs(latitude_deg) > 90 or not all(-180 <= each <= 360 for each in edges):
             raise ValueError("is not on the globe: latitudes -90..90, longitudes -180..360")
         return self
+
+    @property
+    def share(self) -> float:
+        """Its share of the ground, on a sphere."""
+        if self.latitude_deg is None:
+            return (1 - cos((self.radius_km or 0.0) / EARTH_MEAN_RADIUS_KM)) / 2
+        south, north = (sin(radians(each)) for each in self.latitude_deg)
+        west, east = self.longitude_deg or (0.0, 0.0)
+        return (north - south) / 2 * ((east - west) % 360.0 or 360.0) / 360.0
 
 
 Strategy = Literal[

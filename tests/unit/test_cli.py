@@ -49,6 +49,7 @@ def test_every_preset_is_sound_and_listed() -> None:
         (["--explain", "a", "b", "--passes"], "--passes and --explain do not go together"),
         (["--passes", "--events"], "--passes and --events do not go together"),
         (["--passes", "--at", "3"], "--at does not go with --passes"),
+        (["--offload", "--at", "3"], "--at does not go with --offload"),
         (["--events", "--format", "npz", "-o", "file"], "--format npz does not go with --events"),
     ],
 )
@@ -76,6 +77,18 @@ def test_what_is_planned_only_does_not_run(command: str, tmp_path: Path) -> None
     assert done.exit_code == 1
     assert "1,000,000 satellites and is for planning only: use `lasermesh plan`" in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_expected_of_each_image_is_told_without_a_run() -> None:
+    done = lasermesh("plan", "three-body", "--offload", "--format", "json")
+    rows = {row["strategy"]: row for row in json.loads(done.stdout)}
+    assert list(rows) == ["raw", "onboard", "laser"]
+    assert rows["onboard"]["computed_by"] == "scs-01-f" and rows["raw"]["image_s"] == 15.0
+    # F rises over Sanya 156 s after the start; 2.5 GB take 17.4 s on the line, laser or not.
+    line_s = 8 * 2.5e9 * 1514 / 1448 / 1.2e9
+    assert rows["raw"]["answer_s"] == pytest.approx(156 + line_s + 8e13 / 6e14, abs=0.1)
+    assert rows["onboard"]["answer_s"] == pytest.approx(156 + 12 / 2500 * line_s, abs=0.1)
+    assert rows["laser"]["latency_s"] == pytest.approx(line_s * 1.012 + 8e13 / 6e14, abs=0.8)
 
 
 def test_check_reports_all_files(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from emulator.units import C_KM_S
 from emulator.workloads import OffloadWorkload, Split
 from tests.unit.toys import walker_table
 
-LASER_BPS, RADIO_BPS = 10e9, 1e9
+LASER_BPS, RADIO_BPS = (rate_bps * 1448 / 1514 for rate_bps in (10e9, 1e9))
+"""What the lines carry of payload, in full frames of Ethernet."""
 SITE = {"name": "pad", "latitude_deg": 0.0, "longitude_deg": 0.0, "altitude_m": 0.0}
 ANTENNAS = {"antennas": {"kind": "radio", "count": 4}, "computer": {"tops": 2.0}}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emulator.captures import jobs
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
 from topologies.elements import parse
@@ -171,3 +172,12 @@ def slowest_bps(plan: LinkPlan, station: str) -> int:
         peers = np.flatnonzero(np.isin(state["peer"], list(own)))
         heard += state["rate_bps"][peers].tolist()
     return min(heard)
+
+
+def test_a_day_has_an_image_an_hour_of_each_of_the_twelve() -> None:
+    day, short = Scenario.load("three-body-day"), Scenario.load("three-body")
+    assert day.constellation[0].satellite == short.constellation[0].satellite
+    assert day.ground == short.ground and day.scenario.duration_s == 86_400
+    found = jobs(LinkPlan.of(day.model_copy(update={"isl": ()})))
+    assert len(found) == 12 * 24 * 4
+    assert {job.image.at_s % 3600 for job in found} == {60.0}

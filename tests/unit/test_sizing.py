@@ -5,7 +5,15 @@ import pytest
 from emulator.needs import Needs
 from emulator.network import Network
 from emulator.scenario import Scenario
-from emulator.sizing import flight_bytes, path_rtt_s, tcp_mb, tcp_memory_pages, tcp_sysctls
+from emulator.sizing import (
+    flight_bytes,
+    path_rtt_s,
+    stored_mb,
+    tcp_mb,
+    tcp_memory_pages,
+    tcp_sysctls,
+)
+from emulator.workloads import Area
 from tests.unit.toys import walker_table
 
 C_KM_S = 299_792.458
@@ -92,3 +100,24 @@ def test_a_run_asks_its_kernel_for_that_memory() -> None:
     needs, small = (Needs.of(each, Network.of(each)) for each in (true, scaled))
     assert small.tcp_mb == 0
     assert needs.memory_mb - small.memory_mb == 2 * needs.tcp_mb > 2000
+
+
+def test_a_store_is_reckoned_by_what_images_there_will_be() -> None:
+    def mb(*strategies: str, **keys: object) -> int:
+        spec = offloading(1000.0, 10**9)
+        work = spec.workload[0].model_copy(update={"strategies": strategies, **keys})
+        return stored_mb(spec.model_copy(update={"workload": (work,)}))
+
+    assert mb("raw", "onboard", "split", "onboard-laser") == 0, "what is not sent is made anew"
+    assert mb("raw", "laser") == 1 and mb("laser", "neighbour") == 2
+    span_s = offloading(1.0, 1).scenario.duration_s
+    assert mb("laser", every_s=span_s / 9.5) == 10
+    half = Area(latitude_deg=(0.0, 90.0))
+    assert half.share == pytest.approx(0.5)
+    assert Area(latitude_deg=(-30.0, 30.0), longitude_deg=(170.0, -10.0)).share == pytest.approx(
+        0.25
+    )
+    assert Area(centre_deg=(0.0, 0.0), radius_km=6371.0088 * 3.14159265 / 2).share == pytest.approx(
+        0.5
+    )
+    assert mb("laser", over=(half,), cadence_s=span_s / 20) == 20
