@@ -219,6 +219,13 @@ def test_it_has_the_numbers_of_the_run(page: Page, figure: str) -> None:
     assert figure in page.text
 
 
+def test_a_part_is_told_with_what_it_is_a_part_of(tmp_path: Path, page: Page) -> None:
+    table = {**SIX, "emulate": {"satellites": ["w-*"], "whole": 60}}
+    text = read(run_directory(tmp_path, table)).text
+    assert "a part of 60: w-*; to the others there are no links" in text
+    assert "a part of" not in page.text
+
+
 def test_it_says_what_was_scaled_and_what_other_contains(page: Page) -> None:
     text = page.text
     assert "every rate and every object size was divided by 250" in text
