@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from emulator.constellations import Platform
 from emulator.network import Network
 from emulator.physics import power
 from emulator.physics.sun import sunlit
 from emulator.scenario import Scenario
-from emulator.sections import Platform
 from emulator.sky import Sky
 
 SHED = np.dtype([("node", "<i4"), ("start", "<i4"), ("end", "<i4"), ("lasers", "?")])

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from sgp4.api import SGP4_ERRORS, WGS72, Satrec, SatrecArray
 
+from emulator.constellations import Constellation, Satellite
 from emulator.errors import PhysicsError
 from emulator.frames import EARTH_RATE_RAD_S, Sites, add_spin, gmst_rad, rotate_z
 from emulator.scenario import Scenario
-from emulator.sections import Constellation, Satellite
 from emulator.units import DAY_S, EARTH_RADIUS_KM, J2, MU_KM3_S2
 from topologies.walker import Walker
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from emulator import sunsync
+from emulator.constellations import WALKER_KEYS, Cluster, Constellation
 from emulator.errors import Problem
-from emulator.sections import WALKER_KEYS, Cluster, Constellation
 from emulator.units import DAY_S, EARTH_RADIUS_KM, MU_KM3_S2
 from topologies.cluster import cluster
 from topologies.elements import ElementSet, parse

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from emulator.causes import IS_PASSING, Cause
+from emulator.constellations import Constellation
 from emulator.ephemeris import Ephemeris
 from emulator.limits import Limits
 from emulator.network import Network
 from emulator.scenario import Scenario
-from emulator.sections import Constellation, Isl
+from emulator.sections import Isl
 from emulator.sky import Sky
 from emulator.visibility import length
 from topologies import isl as patterns

@@ -15,11 +15,11 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from emulator import scenario_checks
+from emulator.constellations import Constellation
 from emulator.errors import Problem, ScenarioError
 from emulator.expanding import with_figures
 from emulator.fields import Name, Section
 from emulator.sections import (
-    Constellation,
     Emulate,
     Event,
     Failures,

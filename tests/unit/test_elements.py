@@ -12,9 +12,9 @@ import pytest
 from sgp4.api import Satrec, SatrecArray
 from sgp4.exporter import export_omm
 
+from emulator.constellations import Satellite
 from emulator.ephemeris import Ephemeris, julian_date, satrec
 from emulator.scenario import Scenario
-from emulator.sections import Satellite
 from topologies.elements import ElementSet, parse, slug
 
 ONE_MILLIMETRE_KM = 1e-6

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from skyfield.api import EarthSatellite, load, wgs84
 
+from emulator.constellations import Satellite
 from emulator.ephemeris import satrec
 from emulator.experiments import formulas, scenes
 from emulator.experiments.lattice import Lattice
 from emulator.experiments.tracks import Tracks, Waits, pass_lengths_s, streets_cover
-from emulator.sections import Satellite
 from emulator.units import EARTH_RADIUS_KM
 
 ROUNDED_MS = 0.006
