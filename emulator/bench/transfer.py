@@ -70,9 +70,9 @@ def light(fabric: Fabric, plan: LinkPlan) -> None:
     Static(plan, fabric.nodes).step(plan.at(0))
 
 
-def path_between(plan: LinkPlan, a: int, b: int) -> list[Hop]:
-    """Return the links of the quickest path between two nodes at the plan's first step."""
-    node, state, found = plan.network.port_node, plan.at(0), []
+def path_between(plan: LinkPlan, a: int, b: int, step: int = 0) -> list[Hop]:
+    """Return the links of the quickest path between two nodes at one of the plan's steps."""
+    node, state, found = plan.network.port_node, plan.at(step), []
     for near, far in itertools.pairwise(walk(next_hops(plan.network, state), a, b)):
         there = np.flatnonzero((node == far) & (state["peer"] >= 0))
         there = there[node[state["peer"][there]] == near]

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -98,3 +99,63 @@ def test_what_is_missing_is_said_before_anything_starts(monkeypatch: pytest.Monk
         Emulation(flowing(faults=False)),
     ):
         raise AssertionError("it started")
+
+
+DARK_S, LIT_S = 9.0, 10.0
+PAUSE_S = 2 * (LIT_S - DARK_S) + 0.4
+"""TCP doubles its timer (RFC 6298, 5.5): at most twice the darkness, the first timeout, that is 0.2 s
+and a round trip at least (Linux), and another round trip."""
+
+
+def repatched() -> Scenario:
+    """Sixteen satellites in a ring over a station with one antenna, which changes over once.
+
+    The sender is a satellite further along: it is the far end whose port gets another peer.
+    """
+    table = walker(16, duration_s=DURATION_S, rate_scale=10_000.0).model_dump()
+    antenna = {"kind": "radio", "count": 1}
+    table["terminals"]["radio"] = {"rate_gbps": 100.0, "max_range_km": 5000.0}
+    table["constellation"][0].update(altitude_km=1200.0, gsl=antenna)
+    below = {"name": "below", "latitude_deg": 0.0, "longitude_deg": 61.75, "antennas": antenna}
+    table["ground"] = {"station": (below,)}
+    table["routing"]["protocol"] = "static"
+    flow = {"pairs": (("toy-01-06", "below"),), "start_s": 1.0, "duration_s": 16.0}
+    table["workload"] = ({"kind": "tcp", **flow},)
+    return Scenario.from_table(table)
+
+
+def peers(plan: LinkPlan, port: int) -> list[str]:
+    """Who is at the other end of a port's link at each step, '' in the dark."""
+    ends = (int(state["peer"][port]) for state in plan)
+    return [plan.network.port_label(end) if end >= 0 else "" for end in ends]
+
+
+@pytest.mark.skipif(not VIRTUAL, reason="in real time it is the machine that would be measured")
+def test_a_flow_outlives_a_port_that_gets_another_peer() -> None:
+    scenario = repatched()
+    plan = LinkPlan.of(scenario)
+    sender, below = (plan.network.node(name) for name in ("toy-01-06", "below"))
+    told = ["toy-01-09:gsl0"] * 9 + [""] + ["toy-01-08:gsl0"] * 10
+    assert peers(plan, below.ports[0].index) == told
+    with Emulation(scenario) as emulation:
+        emulation.play()
+    *samples, flow = emulation.records
+    assert flow["outcome"] == "finished"
+    # every byte once, and SYN and FIN count as one each (RFC 9293, 3.4)
+    assert samples[-1]["bytes_acked"] == flow["bytes"] + 2
+    assert all(0.05 < y["t_s"] - x["t_s"] < 0.15 for x, y in pairwise(samples))
+
+    round_trip_s = samples[50]["rtt_ms"] / 1e3
+    dark = [s for s in samples if DARK_S + round_trip_s < s["t_s"] < LIT_S]
+    assert len(dark) >= 8 and len({s["bytes_acked"] for s in dark}) == 1
+    resumed = next(s for s in samples if s["bytes_acked"] > dark[0]["bytes_acked"])
+    assert LIT_S < resumed["t_s"] < DARK_S + PAUSE_S
+    lost = [s["retransmits"] for s in samples]
+    assert lost[samples.index(dark[0])] == 0 < lost[-1]
+
+    early, late = (2.0, DARK_S), (LIT_S + PAUSE_S, DURATION_S)
+    for (first_s, last_s), step in ((early, 5), (late, 15)):
+        rtt_ms = median(s["rtt_ms"] for s in samples if first_s < s["t_s"] < last_s)
+        path = path_between(plan, sender.index, below.index, step)
+        assert rtt_ms == pytest.approx(round_trip_ms(path), rel=TWO_PERCENT)
+    assert samples[-1]["rtt_ms"] < 0.8 * dark[0]["rtt_ms"]
