@@ -19,11 +19,6 @@ def _flow_checks(known: Any, work: Any, key: str, nodes: Any, file: str) -> Iter
     if "scenario" in known and work.start_s >= known["scenario"].duration_s:
         remedy = "Start earlier or lengthen duration_s"
         yield Problem(file, f"{key}.start_s", str(work.start_s), "is after the end", remedy)
-    elif "scenario" in known and work.kind == "iperf3" and not work.bytes:
-        reason = "leaves less than a second to the end, and iperf3 has whole seconds only"
-        if work.start_s > known["scenario"].duration_s - 1:
-            remedy = "Start earlier or lengthen duration_s"
-            yield Problem(file, f"{key}.start_s", str(work.start_s), reason, remedy)
 
 
 def workload_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iterator[Problem]:

@@ -223,9 +223,8 @@ class Iperf3Workload(Section):
     pairs: Annotated[tuple[tuple[str, str], ...], Field(min_length=1, max_length=10)]
     """Sender and receiver of each test."""
     start_s: NotNegative = 0.0
-    duration_s: Annotated[int, Field(gt=0, le=86_400)] | None = None
-    """How long to send: iperf3 has whole seconds only. Default, without ``bytes``: to the
-    scenario's end."""
+    duration_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    """How long to send. Default, without ``bytes``: to the scenario's end."""
     bytes: Annotated[int, Field(gt=0, le=10**15)] | None = None
     """How much to bring before scaling, instead of ``duration_s``."""
     congestion: Literal["cubic", "bbr", "reno"] | None = None

@@ -1,11 +1,19 @@
 """Throughput by iperf3, where it is installed: its JSON of both ends, joined by interval.
 
-The sender is iperf3's server and the receiver its client, in reverse mode (-R). The other way
-round a test does not end where time is virtual: while iperf3's client waits for its server's word,
-before the test and after it, it asks select() for a socket that it could send by. There always is
-one, so that it returns at once, and a loop that never waits lets no time pass. A receiver has
-nothing to send by, and a sending server acts without waiting for the client. With -P it would wait
-for its second stream in that way: so parallel streams are tests of their own, side by side.
+In virtual time a loop that never waits lets no time pass, and iperf3 has several (3.12):
+
+* Its client waits for its server's word, before the test and after it, in a select() that has the
+  sockets it sends by in it, which return at once. So here the sender is the server and the receiver
+  its client (-R): a sending server does not wait for the client's word.
+* With -P that server waits for its second stream beside its first: so parallel streams are tests of
+  their own, side by side.
+* When a test has ended by itself, its client still selects the stream, closed by then, until the
+  server's word comes: at once, or after a second where the word was lost in a full queue. So a
+  test that lasts some time is ended from here: told so, both ends write what they have. One of so
+  many bytes ends by itself, and a word lost there costs minutes of wall time.
+
+From 3.16 on every stream has a thread; those of 3.16 and 3.17 spin until a UDP packet is due, which
+takes a processor in real time and no end in virtual time (3.18 sleeps).
 
 TCP is paced to the fastest of the sender's own terminals, as in tcp.py, but for the whole of a
 test; from 34 Gbit/s on it is not paced at all, since iperf3 has 32 bits for bytes a second.
@@ -34,11 +42,11 @@ if TYPE_CHECKING:
 _PORT, _MOST_TESTS = 5201, 500
 _LOOK_S, _RETRY_S, _CONNECT_MS = 0.01, 0.1, 1000
 _LATE_S = 5.0
-"""How long after the scenario's end ends may still exchange results."""
+"""How long after the scenario's end a sender may hear of the end of its test."""
 _ENDED_S = 2.0
 """How long an iperf3 that was told to end may take to write what it has."""
-_PATIENT_MS = 86_400_000
-"""Without data iperf3 gives up after this long at most; what an outage does is the measurement."""
+_LONGEST_S = 86_400
+"""iperf3 runs no longer, and without data gives up after no longer."""
 _SLACK_NS = 100_000
 """iperf3's event loop polls in vain when a timer is overdue that only a running test looks after:
 in virtual time that is let rest (node.py)."""
@@ -92,19 +100,11 @@ class Iperf3:
         """Return the sender's command line."""
         return ["iperf3", "-s", "-1", "-B", address, *self._common(port, found)]
 
-    def client(
-        self, address: str, port: int, found: Path, left_s: float, rate_bps: int
-    ) -> list[str]:
-        """Return the receiver's command line.
-
-        ``left_s``: how long the scenario goes on; ``rate_bps``: line rate of the sender.
-        """
-        spec, argv = self.spec, ["iperf3", "-c", address, "-R"]
-        argv += ["--connect-timeout", str(_CONNECT_MS), "--rcv-timeout", str(_PATIENT_MS)]
-        if self.size:
-            argv += ["-n", str(self.size)]
-        else:
-            argv += ["-t", str(min(spec.duration_s or int(left_s), int(left_s)))]
+    def client(self, address: str, port: int, found: Path, rate_bps: int) -> list[str]:
+        """Return the receiver's command line; ``rate_bps``: line rate of the sender."""
+        argv = ["iperf3", "-c", address, "-R"]
+        argv += ["--connect-timeout", str(_CONNECT_MS), "--rcv-timeout", str(1000 * _LONGEST_S)]
+        argv += ["-n", str(self.size)] if self.size else ["-t", str(_LONGEST_S)]
         if self.udp_bps:
             argv += ["-u", "-b", str(self.udp_bps)]
         else:
@@ -125,22 +125,20 @@ class Iperf3:
         Of UDP, ``packets`` are those that the receiver knows of, ``lost`` ones included: it misses
         a packet when a later one comes.
         """
-        rows, udp = list(intervals(sent, received)), self.udp_bps is not None
-        got = [row for row in rows if row["bytes"] is not None]
-        size, seconds = sum(row["bytes"] for row in got), got[-1]["at_s"] if got else 0.0
-
-        def total(key: str) -> int:
-            return sum(row[key] or 0 for row in rows)
-
+        udp = self.udp_bps is not None
+        total = received.get("end", {}).get("sum_received", {})
+        size, seconds = total.get("bytes", 0), total.get("end", 0.0)
+        again = [row["retransmits"] for row in intervals(sent, received)]
+        again = [each for each in again if each is not None]
         return {
             "transport": "udp" if udp else "tcp",
             "congestion": self.congestion,
             "bytes": size,
             "seconds": seconds,
             "goodput_bps": round(8 * size / seconds) if size else None,
-            "retransmits": None if udp else total("retransmits"),
-            "packets": total("packets") if udp else None,
-            "lost": total("lost") if udp else None,
+            "retransmits": sum(again) if again else None,
+            "packets": total.get("packets", 0) if udp else None,
+            "lost": total.get("lost_packets", 0) if udp else None,
         }
 
 
@@ -182,6 +180,7 @@ class _Test:
         self.client: subprocess.Popen[bytes] | None = None
         self.next_s = work.spec.start_s
         self.start_s: float | None = None
+        self.told = self.finished = False
         rates_bps = work.plan.network.port_rate_bps
         self.rate_bps = max(int(rates_bps[port.index]) for port in a.node.ports)
 
@@ -190,21 +189,37 @@ class _Test:
 
     def ended(self) -> bool:
         """Do what is due; return whether both ends have ended, or there is no time left."""
-        if self.client is None:
-            if self._now_s() < self.next_s:
-                return False
-            if not self.work.size and self.work.end_s - self._now_s() < 1.0:
-                return True
-            self._begin()
-        assert self.client and self.server
-        if self.start_s is None:
-            self._look()
+        now_s = self._now_s()
+        if self.client is None or self.server is None:
+            if self.next_s <= now_s < self.work.end_s:
+                self._begin()
+            return now_s >= self.work.end_s
+        if self.start_s is None and self._connected():  # which iperf3 does not tell
+            self.start_s = round(now_s, 6)
+        if not self.told and self._is_due(now_s):
+            self.told = True
+            self.client.terminate()
         if self.client.poll() is None:
             return False
-        if self.start_s is None and not _read(self.received).get("intervals"):
-            self.client, self.next_s = None, self._now_s() + _RETRY_S
+        if self.start_s is None:
+            self.client, self.next_s = None, now_s + _RETRY_S
             return False
         return self.server.poll() is not None
+
+    def _is_due(self, now_s: float) -> bool:
+        """Whether it is time to end; note where the test has had all its time."""
+        work = self.work
+        if self.start_s is not None and not work.size:
+            last_s = self.start_s + (work.spec.duration_s or _LONGEST_S)
+            self.finished = now_s >= min(work.end_s, last_s)
+        return self.finished or now_s >= work.end_s
+
+    def _connected(self) -> bool:
+        """Whether the sender has the stream, beside the control connection."""
+        assert self.server
+        wanted, table = (1, "udp") if self.work.udp_bps else (2, "tcp")
+        table += "6" if self.work.family == 6 else ""
+        return connected(self.server.pid, table, self.port) >= wanted
 
     def _begin(self) -> None:
         work = self.work
@@ -214,18 +229,8 @@ class _Test:
             argv = work.server(address, self.port, self.sent)
             self.server = self.a.spawn(argv, self.sent.with_suffix(".log"))
         self.received.unlink(missing_ok=True)
-        left_s = work.end_s - self._now_s()
-        argv = work.client(address, self.port, self.received, left_s, self.rate_bps)
+        argv = work.client(address, self.port, self.received, self.rate_bps)
         self.client = self.b.spawn(argv, self.received.with_suffix(".log"), _SLACK_NS)
-
-    def _look(self) -> None:
-        """Note when the test begins, which iperf3 does not tell: when its stream is connected."""
-        assert self.server
-        # Over TCP the control connection is one too.
-        wanted, table = (1, "udp") if self.work.udp_bps else (2, "tcp")
-        table += "6" if self.work.family == 6 else ""
-        if connected(self.server.pid, table, self.port) >= wanted:
-            self.start_s = round(self._now_s(), 6)
 
     def end(self) -> None:
         """Have both ends write what they have, and end."""
@@ -247,9 +252,10 @@ class _Test:
                 t_s = round(self.start_s + row.pop("at_s"), 6)
                 yield {"iperf3": self.name, "t_s": t_s, **row}
         end_s = None if self.start_s is None else round(self.start_s + seconds, 6)
-        outcome = f"broken: {received['error']}" if "error" in received else "finished"
-        if "interrupt" in outcome or not received:
-            outcome = "unfinished"
+        outcome = "finished" if self.finished or (received and "error" not in received) else ""
+        if not outcome:
+            error = received.get("error", "")
+            outcome = "unfinished" if self.told or not error else f"broken: {error}"
         times = {"start_s": self.start_s, "end_s": end_s}
         yield {"iperf3_flow": self.name, **ends, **flow, **times, "outcome": outcome}
 

@@ -103,7 +103,7 @@ def test_what_is_missing_is_said_before_anything_starts(monkeypatch: pytest.Monk
 
 DARK_S, LIT_S = 9.0, 10.0
 PAUSE_S = 2 * (LIT_S - DARK_S) + 0.4
-"""TCP doubles its timer (RFC 6298, 5.5): at most twice the darkness, the first timeout, that is 0.2 s
+"""TCP doubles its timer (RFC 6298, 5.5): at most twice the darkness, the first timeout, 0.2 s
 and a round trip at least (Linux), and another round trip."""
 
 

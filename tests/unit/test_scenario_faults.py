@@ -202,14 +202,6 @@ FAULTS = [
     fault("ground.station.1.computer.tops", 0, "greater than 0", "greater than 0"),
     fault(
         "workload",
-        [_IPERF3 | {"duration_s": 2.5}],
-        "integer",
-        "schema",
-        key="workload[0].duration_s",
-        value="2.5",
-    ),
-    fault(
-        "workload",
         [_IPERF3 | {"duration_s": 2, "bytes": 9}],
         "not both",
         "schema",
@@ -221,14 +213,6 @@ FAULTS = [
         "congestion, which is TCP's",
         "schema",
         key="workload[0]",
-    ),
-    fault(
-        "workload",
-        [_IPERF3 | {"start_s": 209.5}],
-        "less than a second",
-        "Start earlier",
-        key="workload[0].start_s",
-        value="209.5",
     ),
     fault("ground", {}, "no ground", "[[ground.station]]", key="workload[1]"),
     fault(

@@ -130,7 +130,7 @@ def test_iperf3_s_own_json_is_read() -> None:
 
 def test_iperf3_s_losses_of_udp_are_read() -> None:
     sent, received = ends("udp")
-    received["intervals"][1]["streams"][0]["lost_packets"] = 3
+    received["end"]["sum_received"]["lost_packets"] = 3
     flow = iperf3(udp_mbps=5000).flow(sent, received)
     assert flow["bytes"] == received["end"]["sum_received"]["bytes"]
     assert (flow["packets"], flow["lost"]) == (received["end"]["sum_received"]["packets"], 3)
@@ -145,14 +145,14 @@ def test_an_iperf3_that_wrote_nothing_brought_nothing() -> None:
 
 
 def test_iperf3_is_told_scaled_figures_and_the_receiver_is_its_client() -> None:
-    by_bytes = iperf3(bytes=10**10).client("10.0.0.1", 5201, Path("x"), 9.7, 10**8)
+    by_bytes = iperf3(bytes=10**10).client("10.0.0.1", 5201, Path("x"), 10**8)
     assert "-R" in by_bytes and by_bytes[by_bytes.index("-n") + 1] == str(10**7)
     # full frames at line rate: 1448 of 1514 bytes are payload
     assert int(by_bytes[by_bytes.index("--fq-rate") + 1]) == pytest.approx(1e8 * 1448 / 1514)
-    by_time = iperf3(duration_s=20, udp_mbps=4000).client("10.0.0.1", 5201, Path("x"), 9.7, 1)
-    assert by_time[by_time.index("-t") + 1] == "9"
+    by_time = iperf3(duration_s=2.5, udp_mbps=4000).client("10.0.0.1", 5201, Path("x"), 1)
+    assert "-t" in by_time and "-n" not in by_time
     assert by_time[by_time.index("-b") + 1] == str(4 * 10**6) and "-C" not in by_time
-    fast = iperf3().client("10.0.0.1", 5201, Path("x"), 9.7, 10**11)
+    fast = iperf3().client("10.0.0.1", 5201, Path("x"), 10**11)
     assert "--fq-rate" not in fast and fast[fast.index("-C") + 1] == "cubic"
 
 
