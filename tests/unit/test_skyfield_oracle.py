@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from skyfield.api import EarthSatellite, Timescale, load, wgs84
 
+from emulator.constellations import Satellite
 from emulator.ephemeris import Ephemeris
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
-from emulator.sections import Satellite
 from emulator.units import DAY_S
 from emulator.visibility import elevation_deg, range_km
 
