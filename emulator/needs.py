@@ -14,8 +14,9 @@ from protocols import base
 _KERNEL_MB = 640
 """A user-mode kernel, the controller and its libraries."""
 _WORKLOAD_MB = 64
-_AGENT_MB = 16
-"""An offload's agent, one a node: what it does not share with the process it was forked from."""
+_AGENT_MB = 8
+"""An offload's agent: what it does not share with the process that it was forked from (2.7 MB
+measured while idle), and its connections."""
 _SPARE_PROCESSES = 40
 _PROGRAMS = ("irtt", "iperf3")
 """Workloads of which each pair has a process at either end."""
@@ -48,10 +49,8 @@ class Needs:
         tcp_mb = sizing.tcp_mb(scenario, network)
         # TCP shrinks its windows when it has half of a user-mode kernel's memory.
         fixed_mb = _KERNEL_MB + _WORKLOAD_MB * workloads + 2 * tcp_mb
-        if any(work.kind == "offload" for work in scenario.workload):
-            node_mb += _AGENT_MB
-            processes += 1
-            fixed_mb += sizing.stored_mb(scenario)
+        agents = sizing.agents(scenario)
+        fixed_mb += _AGENT_MB * agents + sizing.stored_mb(scenario)
         return cls(
             memory_mb=round(fixed_mb + node_mb * nodes),
             processes=processes * nodes + workloads + ends + _SPARE_PROCESSES,

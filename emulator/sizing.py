@@ -89,6 +89,20 @@ def tcp_mb(scenario: "Scenario", network: "Network") -> int:
     return round(_MEMORY_PER_FLIGHT * sum(min(size, flight) for size in sizes) / 1e6)
 
 
+ALONE = ("raw", "onboard", "split")
+"""Strategies of an offload that need nobody but the source and the stations."""
+
+
+def agents(scenario: "Scenario") -> int:
+    """Return how many nodes at most an offload has an agent in."""
+    works = [work for work in scenario.workload if work.kind == "offload"]
+    sizes = {each.name: each.size for each in scenario.constellation}
+    some = sum(sizes.get(name, 1) for work in works for name in work.named)
+    if not all(strategy in ALONE for work in works for strategy in work.strategies):
+        some = sum(sizes.values())
+    return min(some, sum(sizes.values())) + len(scenario.ground.station) if works else 0
+
+
 def stored_mb(scenario: "Scenario") -> int:
     """Return what images take on the way, each in a store that is not its source's, all at once.
 
@@ -99,7 +113,8 @@ def stored_mb(scenario: "Scenario") -> int:
     for work in scenario.workload:
         if work.kind != "offload":
             continue
-        moving = sum(not each.startswith(("raw", "onboard", "split")) for each in work.strategies)
+        still = (*ALONE, "onboard-laser", "onboard-relay")
+        moving = sum(each not in still for each in work.strategies)
         span_s, sources = scenario.scenario.duration_s, sum(sizes.get(n, 1) for n in work.named)
         times = span_s // work.every_s + 1 if work.every_s else 1
         if work.over:

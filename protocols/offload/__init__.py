@@ -24,6 +24,7 @@ from emulator.clock import Clock
 from emulator.faults import Faults
 from emulator.linkplan import LinkPlan
 from emulator.placement import Placement, cut
+from emulator.sizing import ALONE
 from emulator.units import NS_PER_S
 from emulator.workloads import OffloadWorkload
 from protocols.base import Nodes, Record, family
@@ -33,8 +34,6 @@ from protocols.offload.crew import Crew
 if TYPE_CHECKING:
     from emulator.kernel.node import NodeHandle
 
-_ALONE = ("raw", "onboard", "split")
-"""Strategies that need nobody but the source and the stations."""
 _MOST_TOLD = 60
 """With more jobs than this their every move is not told, only recorded."""
 _TOLD = ("answered", "expired", "refused", "missed", "throttled", "waits", "no contact")
@@ -76,7 +75,7 @@ class Offload:
     def crew(self) -> list[int]:
         """Return the nodes that need an agent: sources, stations, and who may pass things on."""
         found = {job.image.source for job in self.jobs} | set(self.network.stations.tolist())
-        if any(strategy not in _ALONE for spec in self.specs for strategy in spec.strategies):
+        if any(strategy not in ALONE for spec in self.specs for strategy in spec.strategies):
             found |= {int(each) for each in self.network.satellites}
         return sorted(found)
 

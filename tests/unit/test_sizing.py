@@ -6,6 +6,7 @@ from emulator.needs import Needs
 from emulator.network import Network
 from emulator.scenario import Scenario
 from emulator.sizing import (
+    agents,
     flight_bytes,
     path_rtt_s,
     stored_mb,
@@ -121,3 +122,14 @@ def test_a_store_is_reckoned_by_what_images_there_will_be() -> None:
         0.5
     )
     assert mb("laser", over=(half,), cadence_s=span_s / 20) == 20
+
+
+def test_agents_are_where_something_may_come_by() -> None:
+    def count(*strategies: str) -> int:
+        spec = offloading(1000.0, 10**9)
+        work = spec.workload[0].model_copy(update={"strategies": strategies})
+        return agents(spec.model_copy(update={"workload": (work,)}))
+
+    # Two satellites and a station; an image of one of the two.
+    assert count("raw", "onboard") == 2 and count("raw", "laser") == 3
+    assert agents(scenario(1.0, 100.0)) == 0
