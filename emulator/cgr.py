@@ -7,7 +7,9 @@ contact's tail at t leave it at max(t, start) and are at its head one transmissi
 one-way light time later, if the contact lasts so long. Whoever comes earlier never arrives
 later, so Dijkstra's algorithm with the time of arrival for its distance is exact.
 
-Not here: lists of alternative routes, queues, booked volumes, priorities.
+Not here: lists of alternative routes, priorities. Booked volumes and queues are for those who
+forward (protocols/bundles/forwarding.py): to this search, a contact on which something is booked is
+one that begins later.
 """
 
 from collections.abc import Collection

@@ -245,7 +245,24 @@ class Iperf3Workload(Section):
         return self
 
 
+class BundlesWorkload(Section):
+    """``[[workload]] kind = "bundles"``: bundles (RFC 9171), stored and forwarded node by node."""
+
+    kind: Literal["bundles"]
+    sources: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Nodes that make a bundle each, again and again."""
+    destination: str
+    bundle_bytes: Annotated[int, Field(gt=0, le=10**15)]
+    """Payload of a bundle before scaling."""
+    start_s: NotNegative = 0.0
+    every_s: Positive = 60.0
+    count: Annotated[int, Field(gt=0)] | None = None
+    """Bundles of each source. Default: as many as there is time for."""
+    lifetime_s: Positive = 86_400.0
+    convergence: Literal["tcpcl", "mtcp"] = "tcpcl"
+
+
 Workload = Annotated[
-    PingWorkload | OffloadWorkload | TcpWorkload | IrttWorkload | Iperf3Workload,
+    PingWorkload | OffloadWorkload | TcpWorkload | IrttWorkload | Iperf3Workload | BundlesWorkload,
     Field(discriminator="kind"),
 ]

@@ -5,7 +5,7 @@ future contacts by which data would arrive first (emulator.cgr), and sends by th
 contact if it is in force now. IP stores nothing: where the best route begins with a contact that is
 still to come there is no route, and a packet that comes to such a node is dropped there. So this
 shows where traffic of a delay-tolerant network would flow at each moment; what it would keep and
-forward later takes a bundle layer.
+forward later is for bundles (protocols/bundles).
 
 All nodes are relays, ground stations too. Contacts that are dark although the plan has them (a
 failure) are left out while they are. The work is of the order of nodes × contacts a change, fit

@@ -66,10 +66,23 @@ class Forwarder:
         """Pass a contact over until then; takes effect with the next :meth:`clear`."""
         self._dead_until_s[contact] = until_s
 
-    def route(self, destination: int, size_bytes: int, now_s: float) -> Route | None:
-        """Return the route by which a bundle arrives first, and book it; None: there is none."""
+    def route(
+        self, destination: int, size_bytes: int, now_s: float, sender: int | None = None
+    ) -> Route | None:
+        """Return the route by which a bundle arrives first, and book it; None: there is none.
+
+        A bundle does not go back to its ``sender``, who knew of contacts no less, as long as there
+        is another way: else two nodes of which one knows that a contact is dead would play ball.
+        """
         size_bytes += _OVERHEAD_BYTES
-        found = find_route(self._free, self.node, destination, now_s, size_bytes)
+        found = None
+        if sender is not None:
+            onward = self._free.copy()
+            back = (onward["tail"] == self.node) & (onward["head"] == sender)
+            onward["end_s"][back] = -np.inf
+            found = find_route(onward, self.node, destination, now_s, size_bytes)
+        if found is None:
+            found = find_route(self._free, self.node, destination, now_s, size_bytes)
         if found is not None:
             self._book(found.hops, size_bytes, now_s)
         return found

@@ -1,10 +1,10 @@
 """Administrative records: bundle status reports (RFC 9171, section 6.1). Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
-from protocols.bundles.bundle import Bundle, BundleFlag, BundleId
+from protocols.bundles.bundle import BundleFlag, BundleId, Primary
 from protocols.bundles.cbor import BundleError, Reader, encode
 from protocols.bundles.eid import Eid
 
@@ -51,6 +51,10 @@ class StatusReport:
     delivered: Status = field(default=Status())
     deleted: Status = field(default=Status())
     reason: Reason = Reason.NONE
+
+    def __str__(self) -> str:
+        told = [name for name in _TOLD_OF.values() if getattr(self, name).asserted]
+        return " ".join(told) + (f" ({self.reason.name.lower()})" if self.reason else "")
 
     def encode(self) -> bytes:
         """Return the payload of the bundle that carries it."""
@@ -99,6 +103,23 @@ def _status(item: Any) -> Status:
     raise BundleError("status of a status report", _CLAUSE, item)
 
 
-def wants(bundle: Bundle, flag: BundleFlag) -> bool:
-    """Whether ``bundle`` asks for a report of that kind, and there is somebody to report to."""
-    return flag in bundle.primary.flags and bool(bundle.primary.report_to.host)
+def report_on(
+    subject: BundleId, primary: Primary, what: BundleFlag, at_ms: int, reason: Reason
+) -> StatusReport | None:
+    """Return the report that a bundle's primary block asks for when ``what`` happens to it.
+
+    ``what``: one of the REPORT flags; ``at_ms``: DTN time. None where it asks for none, or there is
+    nobody to report to (RFC 9171, 5.1).
+    """
+    if what not in primary.flags or not primary.report_to.host:
+        return None
+    status = Status(True, at_ms if BundleFlag.STATUS_TIME in primary.flags else None)
+    return replace(StatusReport(subject, reason=reason), **{_TOLD_OF[what]: status})
+
+
+_TOLD_OF = {
+    BundleFlag.REPORT_RECEPTION: "received",
+    BundleFlag.REPORT_FORWARDING: "forwarded",
+    BundleFlag.REPORT_DELIVERY: "delivered",
+    BundleFlag.REPORT_DELETION: "deleted",
+}

@@ -22,7 +22,7 @@ from protocols.bundles.bundle import (
 from protocols.bundles.cbor import BundleError, Reader, encode
 from protocols.bundles.eid import NONE, Eid
 from protocols.bundles.fragments import fragments, whole
-from protocols.bundles.records import Reason, Status, StatusReport
+from protocols.bundles.records import Reason, Status, StatusReport, report_on
 
 PRIMARY = "88070000820282010282028202018202820201820018281a000f4240"
 PAYLOAD = "85010100005823526561647920746f2067656e657261746520612033322d62797465207061796c6f6164"
@@ -404,6 +404,20 @@ STATUSES = st.builds(Status) | st.builds(Status, st.just(True), st.none() | U64)
 def test_status_reports_come_back(bundle: Bundle, told: list[Status], reason: Reason) -> None:
     report = StatusReport(bundle.id, *told, reason=reason)
     assert StatusReport.decode(report.encode()) == report
+
+
+def test_a_report_is_made_where_one_is_asked_for() -> None:
+    asking = {"report_to": Eid.parse("dtn://ops/in"), "flags": BundleFlag.REPORT_DELIVERY}
+    subject = bundle_of(plain(), b"").id
+    report = report_on(subject, plain(**asking), BundleFlag.REPORT_DELIVERY, 5, Reason.NONE)
+    assert report.delivered == Status(asserted=True) and str(report) == "delivered"
+    asking["flags"] = BundleFlag.REPORT_DELETION | BundleFlag.STATUS_TIME
+    report = report_on(subject, plain(**asking), BundleFlag.REPORT_DELETION, 5, Reason.EXPIRED)
+    assert report.deleted == Status(asserted=True, at_ms=5) and str(report) == "deleted (expired)"
+    for other in (BundleFlag.REPORT_DELIVERY, BundleFlag.REPORT_RECEPTION):
+        assert report_on(subject, plain(**asking), other, 5, Reason.NONE) is None
+    asking["report_to"] = NONE
+    assert report_on(subject, plain(**asking), BundleFlag.REPORT_DELETION, 5, Reason.NONE) is None
 
 
 @pytest.mark.parametrize("payload", ["8201", "820280", "8201848481f48181f48181f4", "8101"])

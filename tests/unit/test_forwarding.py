@@ -56,6 +56,17 @@ def test_a_dead_contact_is_avoided_for_a_while_and_bookings_are_forgotten() -> N
     assert found.route(1, KB, 65.0).arrival_s == 66.0
 
 
+def test_a_bundle_goes_back_to_its_sender_only_where_there_is_no_other_way() -> None:
+    rows = contacts((0, 1, 0, 9, 0, KBPS), (1, 3, 0, 9, 0, KBPS), (0, 2, 5, 9, 0, KBPS))
+    rows = np.concatenate((rows, contacts((2, 3, 5, 9, 0, KBPS))))
+    for sender, first in ((None, 0), (1, 2), (2, 0)):
+        assert Forwarder(rows, 0).route(3, KB, 0.0, sender).hops[0] == first
+    found = Forwarder(rows, 0)
+    found.avoid(2, 10.0)
+    found.clear(0.0)
+    assert found.route(3, KB, 0.0, 1).hops == (0, 1)
+
+
 def test_what_is_leaving_is_booked_as_it_is() -> None:
     found = Forwarder(contacts((0, 1, 0, 10, 0, KBPS)), 0)
     found.book(0, 3 * 1000 - _OVERHEAD_BYTES, 2.0)
