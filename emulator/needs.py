@@ -17,6 +17,7 @@ _WORKLOAD_MB = 64
 _AGENT_MB = 8
 """An offload's agent: what it does not share with the process that it was forked from (2.7 MB
 measured while idle), and its connections."""
+_BUNDLE_NODE_MB = 24
 _SPARE_PROCESSES = 40
 _PROGRAMS = ("irtt", "iperf3")
 """Workloads of which each pair has a process at either end."""
@@ -46,6 +47,9 @@ class Needs:
             for work in scenario.workload
             if work.kind in _PROGRAMS
         )
+        for _ in (work for work in scenario.workload if work.kind == "bundles"):
+            node_mb += _BUNDLE_NODE_MB
+            processes += 1
         tcp_mb = sizing.tcp_mb(scenario, network)
         # TCP shrinks its windows when it has half of a user-mode kernel's memory.
         fixed_mb = _KERNEL_MB + _WORKLOAD_MB * workloads + 2 * tcp_mb

@@ -27,7 +27,7 @@ from emulator.causes import Cause
 from emulator.energy import LOADS, powered, sample_steps
 from emulator.errors import RunError
 from emulator.faults import all_outages
-from emulator.lab import costs, offload, spent, traffic
+from emulator.lab import bundles, costs, offload, spent, traffic
 from emulator.linkplan import LinkPlan
 from emulator.outages import lost
 from emulator.part import part_of
@@ -166,6 +166,7 @@ def write_tables(run_dir: Path, steps: list[dict[str, Any]], records: list[dict[
         costs.write_tables(database, run_dir)
         traffic.write_tables(database, records)
         offload.write_tables(database, records)
+        bundles.write_table(database, records)
 
 
 def _routes(run_dir: Path) -> Iterator[tuple[Any, ...]]:
@@ -313,7 +314,8 @@ def _control(run_dir: Path, plan: LinkPlan) -> dict[str, Any]:
 def _traffic(run_dir: Path) -> dict[str, list[dict[str, Any]]]:
     with closing(sqlite3.connect(run_dir / "run.sqlite")) as database:
         rows = {"tcp": traffic.tcp_rows(database), "irtt": traffic.irtt_rows(database)}
-        return {**rows, "iperf3": traffic.iperf3_rows(database)}
+        rows |= {"iperf3": traffic.iperf3_rows(database)}
+        return {**rows, "bundles": bundles.bundle_rows(database)}
 
 
 def _rtt(run_dir: Path) -> list[dict[str, Any]]:

@@ -22,6 +22,8 @@ _LARGEST_SYSCTL = (1 << 31) - 1
 _LINUX_RMEM_BYTES, _LINUX_WMEM_BYTES = 6 << 20, 4 << 20
 """The maxima that Linux chooses by itself: never less."""
 _BUFFER_PER_FLIGHT = 4
+_BUNDLES_AT_ONCE = 8
+"""On their way by one connection."""
 _MEMORY_PER_FLIGHT = 2
 """Kernel memory a payload byte in flight: the packet's buffer and the clone that travels. Measured
 with 1 GB in flight: 1.65, of which TCP counts 1.45 against tcp_mem."""
@@ -76,7 +78,8 @@ def tcp_memory_pages(total_pages: int) -> tuple[int, int, int]:
 def tcp_mb(scenario: "Scenario", network: "Network") -> int:
     """Return the kernel memory that the workloads' connections may take: offload has one at a time.
 
-    Twice what is in flight: all of a small object, else :func:`flight_bytes`.
+    Bundles may be on their way by every port. Twice what is in flight: all of a small object, else
+    :func:`flight_bytes`.
     """
     scale = scenario.scenario.rate_scale
     flight = flight_bytes(network)
@@ -86,6 +89,8 @@ def tcp_mb(scenario: "Scenario", network: "Network") -> int:
             sizes.append(work.object_bytes / scale)
         elif work.kind == "tcp":
             sizes += [work.bytes / scale if work.bytes else flight] * len(work.pairs)
+        elif work.kind == "bundles":
+            sizes += [_BUNDLES_AT_ONCE * work.bundle_bytes / scale] * len(network.ports)
     return round(_MEMORY_PER_FLIGHT * sum(min(size, flight) for size in sizes) / 1e6)
 
 

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from emulator.causes import TEXT, Cause
+from emulator.lab.bundles import FATES
 from emulator.lab.traffic import told
 from emulator.ledger import PARTS
 
@@ -134,6 +135,8 @@ def print_summary(out: Console, summary: dict[str, Any]) -> None:
         out.print(traffic_table(flows[:_MOST_FLOWS]))
         if len(flows) > _MOST_FLOWS:
             out.print(f"{_MOST_FLOWS} of {len(flows)} flows")
+    for row in summary["bundles"]:
+        out.print(bundles_text(row))
     if summary["light_lost"]:
         out.print("\nLight lost, by cause")
         out.print(lost_table(summary["light_lost"]))
@@ -215,6 +218,16 @@ def offload_totals_table(rows: list[dict[str, Any]]) -> Table:
         shown = ["" if each is None else f"{each:,.2f}" for each in times]
         table.add_row(row["strategy"], *(str(row[key]) for key in ("jobs", *ends, "late")), *shown)
     return table
+
+
+def bundles_text(row: dict[str, Any]) -> str:
+    """What became of a workload's bundles, and how long delivery took."""
+    fates = ", ".join(f"{row[f]} {f}" for f in (*FATES, "lost") if row[f] or f in FATES[:3])
+    said = f"Bundles: {row['created']} made, {fates}"
+    if row["delivered"]:
+        said += f"; latency mean {row['mean_s']:.3f} s, p50 {row['p50_s']:.3f} s"
+        said += f", p95 {row['p95_s']:.3f} s; hashes {'equal' if row['verified'] else 'WRONG'}"
+    return said
 
 
 def lost_table(rows: list[dict[str, Any]]) -> Table:

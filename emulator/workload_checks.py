@@ -9,6 +9,10 @@ from typing import Any
 from emulator.errors import Problem, unknown
 from emulator.roster import Roster
 
+MOST_BUNDLE_BYTES = 1 << 26
+"""A bundle is whole in its node's memory while it is sent, and in the next one's."""
+_MOST_TEXT = f"{MOST_BUNDLE_BYTES:,} at most"
+
 
 def _flow_checks(known: Any, work: Any, key: str, nodes: Any, file: str) -> Iterator[Problem]:
     named = [name for pair in work.pairs for name in pair]
@@ -21,6 +25,28 @@ def _flow_checks(known: Any, work: Any, key: str, nodes: Any, file: str) -> Iter
         yield Problem(file, f"{key}.start_s", str(work.start_s), "is after the end", remedy)
 
 
+def _bundle_checks(known: Any, work: Any, key: str, nodes: Any, file: str) -> Iterator[Problem]:
+    yield from unknown(work.sources, nodes, f"{key}.sources", "node", file)
+    yield from unknown([work.destination], nodes, f"{key}.destination", "node", file)
+    if work.destination in work.sources:
+        remedy = "Leave it out, or choose another destination"
+        name = repr(work.destination)
+        yield Problem(file, f"{key}.sources", name, "is the destination too", remedy)
+    if len(set(work.sources)) != len(work.sources):
+        twice = next(name for name in work.sources if work.sources.count(name) > 1)
+        yield Problem(file, f"{key}.sources", repr(twice), "is there twice", "Name it once")
+    if "scenario" not in known:
+        return
+    run = known["scenario"]
+    if work.start_s >= run.duration_s:
+        remedy = "Start earlier or lengthen duration_s"
+        yield Problem(file, f"{key}.start_s", str(work.start_s), "is after the end", remedy)
+    if (scaled := work.bundle_bytes / run.rate_scale) > MOST_BUNDLE_BYTES:
+        reason = f"makes bundles of {scaled:,.0f} bytes after scaling, and nodes hold {_MOST_TEXT}"
+        remedy = "Make them smaller, as files are sent in parts, or raise rate_scale"
+        yield Problem(file, f"{key}.bundle_bytes", str(work.bundle_bytes), reason, remedy)
+
+
 def workload_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Iterator[Problem]:
     """What is wrong with each ``[[workload]]`` of a scenario with these nodes."""
     for index, work in enumerate(known.get("workload", ())):
@@ -31,6 +57,9 @@ def workload_checks(known: Any, satellites: Any, nodes: Any, file: str) -> Itera
             continue
         if work.kind in ("tcp", "irtt", "iperf3"):
             yield from _flow_checks(known, work, key, nodes, file)
+            continue
+        if work.kind == "bundles":
+            yield from _bundle_checks(known, work, key, nodes, file)
             continue
         yield from _offload_checks(known, work, key, satellites, file)
 

@@ -182,7 +182,7 @@ FAULTS = [
         "workload.0.kind",
         "pong",
         "'pong'",
-        "Choose one of 'ping', 'offload', 'tcp', 'irtt', 'iperf3'",
+        "Choose one of 'ping', 'offload', 'tcp', 'irtt', 'iperf3', 'bundles'",
         key="workload[0]",
     ),
     fault("workload.0.kind", ..., "discriminator", "Add the key 'kind'", key="workload[0]"),
