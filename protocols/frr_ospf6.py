@@ -1,7 +1,9 @@
 """OSPFv3 (RFC 5340) by FRR, for IPv6: as frr_ospf.py, by ospf6d, over link-local addresses.
 
 Of several equally good ways ospf6d 8.4 may leave some out, by the order in which it meets them
-(FRR's PR 13297, of April 2023, put that right). All that it takes are shortest.
+(FRR's PR 13297, of April 2023, put that right). All that it takes are shortest; but which, may
+change with any change of the sky, so that its nodes write five times as many routes as ospfd's
+(measured, 66 satellites).
 """
 
 from emulator.network import Node

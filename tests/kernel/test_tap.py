@@ -15,6 +15,7 @@ from emulator.lab import pcap
 from emulator.lab.capture import messages
 from emulator.linkplan import LinkPlan
 from protocols.frr_ospf import FrrOspf
+from protocols.frr_ospf6 import FrrOspf6
 from tests.kernel.test_counters import CONVERGE_S, neighbours, ring, sending
 from tests.kernel.test_frr import ended
 from tests.kernel.toys import TOLERANCE_S, Build, walker
@@ -64,7 +65,10 @@ def test_both_ends_hold_the_same_packets_a_flight_apart(ring, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(bool(FrrOspf.missing()), reason=FrrOspf.missing() or "FRR is here")
-def test_a_capture_of_ospf_is_what_is_counted(build: Build, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("scheme", "protocol"), [(FrrOspf, "ospf"), (FrrOspf6, "ospfv3")])
+def test_a_capture_of_ospf_is_what_is_counted(
+    build: Build, tmp_path: Path, scheme: type[FrrOspf], protocol: str
+) -> None:
     """Control bytes of a link direction by tc are those of the packets that scapy calls OSPF."""
     plan = LinkPlan.of(walker(total=12, planes=3))
     fabric = build(plan)
@@ -75,7 +79,7 @@ def test_a_capture_of_ospf_is_what_is_counted(build: Build, tmp_path: Path) -> N
     ospf = CLASSES.index("ospf")
     taps = tapped(fabric, plan, tmp_path, port)
     try:
-        with ended(FrrOspf(plan, fabric.nodes)) as routing:
+        with ended(scheme(plan, fabric.nodes)) as routing:
             routing.start()
             routing.converge(plan.at(0), CONVERGE_S)
         counts = counters.read()
@@ -89,13 +93,15 @@ def test_a_capture_of_ospf_is_what_is_counted(build: Build, tmp_path: Path) -> N
     finally:
         taps.end()
     found = list(messages(tmp_path / f"{port}.pcap"))
-    assert {"Hello", "DBDesc", "LSAck"} <= {message.kind for message in found}
+    assert {"Hello", "DBDesc", "LSReq"} <= {message.kind for message in found}
     assert [m.at_ns for m in found] == sorted(m.at_ns for m in found)
     for end, sent in ((port, True), (peer, False)):
-        sizes = [m.size + 14 for m in found if m.sent == sent and m.protocol == "ospf"]
+        sizes = [m.size + 14 for m in found if m.sent == sent and m.protocol == protocol]
         assert (counts.packets[end, ospf], counts.octets[end, ospf]) == (len(sizes), sum(sizes))
         node = plan.network.nodes[plan.network.ports[end].node]
-        assert {m.source for m in found if m.sent == sent} == {node.ipv4}
+        assert {m.source for m in found if m.sent == sent} == {
+            node.ipv4 if scheme.family == 4 else node.link_local
+        }
 
 
 def test_a_port_that_is_not_there_is_told(ring, tmp_path: Path) -> None:
