@@ -76,7 +76,9 @@ def tcp_memory_pages(total_pages: int) -> tuple[int, int, int]:
 
 
 def tcp_mb(scenario: "Scenario", network: "Network") -> int:
-    """Return the kernel memory that the workloads' connections may take: offload has one at a time.
+    """Return the kernel memory that the workloads' connections may take.
+
+    An offload has one a source at a time.
 
     Bundles may be on their way by every port. Twice what is in flight: all of a small object, else
     :func:`flight_bytes`.
@@ -86,7 +88,9 @@ def tcp_mb(scenario: "Scenario", network: "Network") -> int:
     sizes: list[float] = []
     for work in scenario.workload:
         if work.kind == "offload":
-            sizes.append(work.object_bytes / scale)
+            shells = {each.name: each.size for each in scenario.constellation}
+            sources = sum(shells.get(name, 1) for name in work.named)
+            sizes += [work.object_bytes / scale] * sources
         elif work.kind == "tcp":
             sizes += [work.bytes / scale if work.bytes else flight] * len(work.pairs)
         elif work.kind == "bundles":

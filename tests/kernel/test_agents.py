@@ -197,6 +197,51 @@ def test_each_strategy_brings_the_answer_down() -> None:
         assert sum(row["parts_ns"].values()) == row["latency_ns"]
 
 
+def test_what_never_has_a_path_from_end_to_end_is_stored_and_forwarded() -> None:
+    scenario = ring(["laser"])
+    seen, hidden = in_sight(scenario)
+    names = [node.name for node in LinkPlan.of(scenario).network.nodes]
+    source = hidden[0]
+    place = names.index(source)
+    near = [names[(place + 1) % 8], names[(place - 1) % 8]]
+    # Its lasers are up from 2 to 9 s, the ground only from 10 s on.
+    cuts = [(0.0, 2.0, [source, other]) for other in near]
+    cuts += [(9.0, 30.0, [source, other]) for other in near]
+    cuts += [(0.0, 10.0, [name, "pad"]) for name in seen]
+    events = [
+        {"at_s": at_s, "for_s": until_s - at_s, "action": "link down", "target": target}
+        for at_s, until_s, target in cuts
+    ]
+    [row], records, ground = run(ring(["laser"], work={"hidden": True}, event=events))
+    proven(row, ground)
+    assert row["source"] == source
+    flows = [r for r in records if "flow" in r]
+    assert len(flows) >= 2 and flows[-1]["start_s"] >= 10.0
+    assert flows[0]["end_s"] < 9.0 and flows[0]["start_s"] >= 2.0
+    assert row["parts_s"]["wait"] > 1.0 + (10.0 - 9.0)
+
+
+def test_through_a_geostationary_relay() -> None:
+    scenario = ring(["onboard"])
+    shell = scenario.constellation[0]
+    geo = {"name": "geo", "walker": "0:3/1/0", "altitude_km": 35_786.0}
+    geo |= {"isl": {"kind": "laser", "count": 8}, "gsl": {"kind": "radio", "count": 1}}
+    table = json.loads(scenario.to_json())
+    own = {key: getattr(shell, key) for key in ("name", "walker", "altitude_km")}
+    own |= {"isl": {"kind": "laser", "count": 4}, "computer": {"tops": 1.0}}
+    table["constellation"] = [own, geo]
+    to_relays = {"pattern": "nearest", "constellations": ["sat"], "to": ["geo"], "k": 1}
+    table["isl"] = [to_relays]
+    work = table["workload"][0] | {"strategies": ["relay", "onboard-relay"], "relay": ["geo"]}
+    table["workload"] = [work]
+    raw, board = run(Scenario.from_table(table))[0]
+    for row in (raw, board):
+        assert row["state"] == "answered" and len(row["path"]) >= 3
+        assert row["path"][-2].startswith("geo") and row["path"][0].startswith("sat")
+        assert sum(row["parts_ns"].values()) == row["latency_ns"]
+    assert raw["parts_s"]["transmit"] > LINE_S > board["parts_s"]["transmit"]
+
+
 def test_a_full_store_refuses_and_what_is_too_old_is_dropped() -> None:
     shell = {"storage_gb": 3.0}  # an image and a half
     never = {"at_s": 0.0, "action": "link down"}
