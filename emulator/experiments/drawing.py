@@ -61,6 +61,8 @@ def lines(
         axes = figure.add_subplot()
         for label, (x, y, colour, style) in series.items():
             axes.plot(x, y, style, color=colour, label=label, linewidth=1, markersize=3)
+        if all(float(each).is_integer() for x, *_ in series.values() for each in x):
+            axes.locator_params(axis="x", integer=True)
         axes.set_xlabel(axes_names[0])
         axes.set_ylabel(axes_names[1])
         if "x" in log:

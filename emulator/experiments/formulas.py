@@ -5,9 +5,11 @@ Angles in degrees, lengths in kilometres, round trips in milliseconds.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.integrate import quad
+from scipy.optimize import brentq
 
 from emulator.units import (
     C_KM_S,
@@ -186,3 +188,39 @@ def arc_rtt_ms(altitude_km: float, apart_km: float) -> float:
     """
     arc_km = apart_km * (EARTH_MEAN_RADIUS_KM + altitude_km) / EARTH_MEAN_RADIUS_KM
     return 2 * one_way_ms(arc_km + 2 * altitude_km)
+
+
+def density_per_sr(count: int, inclination_deg: float, latitude_deg: float) -> float:
+    """Satellites of a shell per steradian of sky of the Earth's centre, over a latitude.
+
+    Mean over time, for latitudes below the inclination: N / (2π² √(sin² i - sin² φ)).
+    """
+    sin_i = math.sin(math.radians(inclination_deg))
+    sin_lat = math.sin(math.radians(latitude_deg))
+    return count / (2 * math.pi**2 * math.sqrt(sin_i**2 - sin_lat**2))
+
+
+def nearest_km(
+    shells: Sequence[tuple[int, float, float]], latitude_deg: float, share: float = 0.5
+) -> float:
+    """Range that the nearest satellite does not exceed for a ``share`` of the time.
+
+    ``shells``: number, inclination and altitude of each. Within a shell satellites stand as evenly
+    as a lattice, so one is within an angle with the chance area × density, up to 1; shells know
+    nothing of each other.
+    """
+
+    def none_within(range_km: float) -> float:
+        chance = 1.0
+        for count, inclination_deg, altitude_km in shells:
+            radius_km = EARTH_RADIUS_KM + altitude_km
+            cosine = (EARTH_RADIUS_KM**2 + radius_km**2 - range_km**2) / (
+                2 * EARTH_RADIUS_KM * radius_km
+            )
+            area = 2 * math.pi * (1 - min(1.0, cosine))
+            density = density_per_sr(count, inclination_deg, latitude_deg)
+            chance *= max(0.0, 1 - area * density)
+        return chance
+
+    lowest_km = min(altitude_km for _, _, altitude_km in shells)
+    return float(brentq(lambda km: none_within(km) - (1 - share), lowest_km, 5000.0))

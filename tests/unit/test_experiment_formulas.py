@@ -255,3 +255,20 @@ def test_sides_of_triangles_at_the_earths_centre() -> None:
     ]
     whole_km = formulas.side_km(EARTH_RADIUS_KM + 500, EARTH_RADIUS_KM + 35786, sum(graze))
     assert whole_km == pytest.approx(sum(legs_km), rel=1e-9)
+
+
+def test_density_of_a_shell_is_a_share_of_time() -> None:
+    # A small circle's share of time is its area times the density of one satellite.
+    share = formulas.share_in_view(53.0, 20.0, 1.0)
+    area_sr = 2 * math.pi * (1 - math.cos(math.radians(1.0)))
+    assert formulas.density_per_sr(1, 53.0, 20.0) * area_sr == pytest.approx(share, rel=2e-3)
+
+
+def test_the_nearest_of_a_shell_stands_in_the_middle_of_its_cell() -> None:
+    # Half of a lattice's cell is within the circle of half its area.
+    range_km = formulas.nearest_km([(1584, 53.0, 550.0)], 0.0)
+    half = math.acos(1 - 0.5 / formulas.density_per_sr(1584, 53.0, 0.0) / (2 * math.pi))
+    chord_km = formulas.side_km(EARTH_RADIUS_KM, EARTH_RADIUS_KM + 550, math.degrees(half))
+    assert range_km == pytest.approx(chord_km, rel=1e-9)
+    # 4.1 ms: the median of a day counted for this shell and Nairobi.
+    assert 2 * formulas.one_way_ms(range_km) == pytest.approx(4.1, rel=0.03)

@@ -25,11 +25,13 @@ from emulator.experiments.ring import (
     COUNT,
     DEFLECTION_S,
     FIVE,
+    GROUND,
     INCLINATION_DEG,
     MASK_DEG,
     RAAN_DEG,
     THREE,
     WALKER,
+    X_BAND_GBPS,
     Ground,
     image,
     name,
@@ -215,15 +217,19 @@ def _predict(scenes_: Scenes, _: Settings) -> Mapping[str, Prediction]:
 
 def _predict_packets() -> Mapping[str, Prediction]:
     _, _, wait_s = soon_in_contact(_CAPTURE_S)
+    one = image(0, _CAPTURE_S)
+    down_s = one["object_bytes"] * 8 / (X_BAND_GBPS * 1e9 * formulas.PAYLOAD_SHARE)
+    compute_s = one["operations"] / (GROUND["tops"] * 1e12 * GROUND["utilisation"])
     star_ok = streets_cover(1168, _STAR_MASK_DEG, 10, 30.3, 28.5)
     found = {
-        "packets wait": Prediction(
-            what="an image's wait, with packets",
-            value=wait_s,
+        "image": Prediction(
+            what="an image of 100 MB that must wait, on the ground and computed, packets",
+            value=wait_s + down_s + compute_s,
             unit="s",
             tolerance=DEFLECTION_S + 1.0,
             allows="the vertical's deflection (4 s at this mask), a step",
-            formula="circles with J2 over a turning sphere",
+            formula="the wait by circles with J2 over a turning sphere; S × 8 / R × 1514/1448; "
+            "operations / (2000 TOPS × 0.3)",
         ),
         "relay share": Prediction(
             what="share of moments with a way to the ground, Guowang's star as relay",
@@ -310,7 +316,7 @@ def _measure(runs: Runs) -> Mapping[str, float | None]:
         rows = _rows(kind, Waits.of(seen, _STEP_S))
         found |= {key: minutes for key, (_, minutes) in rows.items()}
     answered = runs["packets"].answer("raw")
-    found["packets wait"] = answered and answered["parts_s"]["wait"]
+    found["image"] = answered and answered["latency_s"]
     by_relay = _linked_to_relay(runs["geo-day"])
     found["geo share"] = 100 * float(by_relay.mean())
     found["geo longest"] = Waits.of(by_relay, _STEP_S).longest
