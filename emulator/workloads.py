@@ -131,6 +131,8 @@ class OffloadWorkload(Section):
     """What is not answered so long after it was taken is dropped where it is. Default: never."""
     priority: Annotated[int, Field(ge=0, le=9)] = 0
     """Higher goes first."""
+    congestion: Literal["cubic", "bbr", "reno"] = "cubic"
+    """TCP's congestion control for images and answers."""
 
     @model_validator(mode="after")
     def _one_of_each(self) -> "OffloadWorkload":

@@ -53,7 +53,6 @@ _MAX_HEADER_BYTES = 4096
 _TCP_USER_TIMEOUT = 18
 _TCP_NOTSENT_LOWAT = 25
 _SO_MAX_PACING_RATE = 47
-_CONGESTION = b"cubic"
 
 _REFUSED = (1 << 64) - 1
 
@@ -140,6 +139,7 @@ async def send_object(
     content: Sendable,
     *,
     line_rate_bps: int,
+    congestion: str = "cubic",
     device: str = "",
     port: int = PORT,
     about: Header | None = None,
@@ -160,7 +160,7 @@ async def send_object(
     family: Family = 6 if ":" in address else 4
     with make_socket(ADDRESS_FAMILY[family], socket.SOCK_STREAM) as connection:
         connection.setblocking(False)
-        _prepare(connection, paced(line_rate_bps, family))
+        _prepare(connection, paced(line_rate_bps, family), congestion)
         if device:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         async with asyncio.timeout(_CONNECT_S):
@@ -181,12 +181,12 @@ async def send_object(
         return tcp_facts(connection)
 
 
-def _prepare(connection: socket.socket, paced_bytes_s: int) -> None:
+def _prepare(connection: socket.socket, paced_bytes_s: int, congestion: str) -> None:
     tcp, own = socket.IPPROTO_TCP, socket.SOL_SOCKET
     # However an attempt ends, also by the death of its process, the kernel forgets what it has
     # still to send: else that would compete with the next attempt.
     connection.setsockopt(own, socket.SO_LINGER, struct.pack("@ii", 1, 0))
-    connection.setsockopt(tcp, socket.TCP_CONGESTION, _CONGESTION)
+    connection.setsockopt(tcp, socket.TCP_CONGESTION, congestion.encode())
     connection.setsockopt(own, _SO_MAX_PACING_RATE, struct.pack("@L", paced_bytes_s))
     connection.setsockopt(tcp, _TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
     connection.setsockopt(tcp, socket.TCP_NODELAY, 1)

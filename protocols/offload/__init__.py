@@ -106,6 +106,10 @@ class Offload:
             found += [most] * each.size
         return found + [math.inf] * len(scenario.ground.station)
 
+    def congestion(self, job: int) -> str:
+        """Return the congestion control under which a job's image and answer are sent."""
+        return self.specs[self.jobs[job].workload].congestion
+
     def capacity_bytes(self, node: int) -> float:
         """Return how much a node can keep, scaled."""
         return self._capacities_bytes[node]

@@ -344,6 +344,7 @@ class Agent:
             entry.name,
             content,
             line_rate_bps=self.paths.line_rate_bps(reach, self.now_s()),
+            congestion=self.work.congestion(entry.job),
             device=network.ports[reach.port].name if reach.port >= 0 else "",
             port=self.work.tcp_port,
             about=header | {"by": entry.tried["path"][1:]},

@@ -1,12 +1,16 @@
 """Objects as streams: any part of them at any time, one hash, and how their receiver is woken."""
 
+import asyncio
 import hashlib
+import os
+import socket
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols.objects import BLOCK_BYTES, Content, paced, wake_bytes
+from protocols.objects import BLOCK_BYTES, Content, Receiver, paced, send_object, wake_bytes
 
 
 def whole(content: Content, offset: int = 0) -> bytes:
@@ -61,3 +65,37 @@ def test_a_paced_sender_never_outruns_netem(family, payload) -> None:
         assert paced_bytes_s <= rate_bps / 8 * payload / 1514
         # Both the kernel's pacing and netem round a frame's nanoseconds down.
         assert payload * 10**9 // paced_bytes_s >= 1514 * 10**9 // (rate_bps // 8)
+
+
+@pytest.mark.parametrize("congestion", ["cubic", "reno"])
+def test_an_object_goes_under_the_congestion_control_that_is_asked_for(congestion: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    twins = []
+
+    def make_socket(family: int, kind: int) -> socket.socket:
+        made = socket.socket(family, kind)
+        twins.append(socket.socket(fileno=os.dup(made.fileno())))
+        return made
+
+    async def transfer() -> None:
+        receiver = Receiver(socket.socket, time.monotonic, port)
+        serving = asyncio.create_task(receiver.serve())
+        await send_object(
+            make_socket,
+            "127.0.0.1",
+            "image",
+            Content(1, "image", 5000),
+            line_rate_bps=10**9,
+            congestion=congestion,
+            port=port,
+        )
+        assert (await receiver.expect("image")).verified
+        serving.cancel()
+        receiver.close()
+
+    asyncio.run(transfer())
+    [twin] = twins
+    with twin:
+        name = twin.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+    assert name.rstrip(b"\0").decode() == congestion
