@@ -12,7 +12,7 @@ _DTN = re.compile(r"//(?P<node>[A-Za-z0-9._~!$&'()*+,;=%-]+)(?P<demux>/[\x21-\x7
 _IPN = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Eid:
     """An endpoint; ``ssp`` is what follows the scheme: text, or node and service number."""
 
