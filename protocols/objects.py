@@ -278,6 +278,9 @@ class Part:
         """Return the SHA-256 of all that is held."""
         return bytes(self.hashed.digest())
 
+    def close(self) -> None:
+        """The connection has ended; what is held stays."""
+
     def received(self) -> Received:
         """Return how a whole object has arrived."""
         return Received(self.first_byte_s, self.last_byte_s, self.transmit_s, True)
@@ -383,16 +386,24 @@ class Receiver:
         if length > _MAX_HEADER_BYTES:
             raise ValueError(f"header of {length} bytes")
         header = json.loads(await _read(connection, length))
-        size = int(header["bytes"])
         part = self._shelf.part(header)
-        await loop.sock_sendall(connection, struct.pack("!Q", part.held if part else _REFUSED))
         if part is None:
+            await loop.sock_sendall(connection, struct.pack("!Q", _REFUSED))
             return
+        try:
+            await self._take(connection, header, part)
+        finally:
+            part.close()
+
+    async def _take(self, connection: socket.socket, header: Header, part: Part) -> None:
+        """Receive what is lacking of an object, and keep it if it is whole."""
+        loop = asyncio.get_running_loop()
         part.connection = connection
+        await loop.sock_sendall(connection, struct.pack("!Q", part.held))
         # Having answered, Linux would delay acknowledgements: one segment of the first ten kept
         # back would make every window of slow start a tenth smaller.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        await self._fill(part, size, connection)
+        await self._fill(part, int(header["bytes"]), connection)
         verified = await _read(connection, _DIGEST_BYTES) == part.digest()
         if verified:
             self._shelf.taken(header, part)

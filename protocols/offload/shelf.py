@@ -39,10 +39,9 @@ class FilePart(Part):
         self._file.write(data)
         super().take(data, now_s, since_s)
 
-    def digest(self) -> bytes:
-        """Return the SHA-256 of all that is held."""
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
-        return super().digest()
 
 
 class KnownPart(Part):
