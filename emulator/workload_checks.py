@@ -93,10 +93,8 @@ def _offload_checks(
                 remedy = "Add computer = { tops = …, utilisation = … } to a constellation"
                 yield Problem(file, f"{key}.strategies", repr(strategy), reason, remedy)
             continue
-        board = strategy.startswith("onboard")
-        computers = (
-            on_board if board else on_board | on_ground if strategy == "split" else on_ground
-        )
+        computers = on_board if strategy.startswith("onboard") else on_ground
+        computers = on_board | on_ground if strategy == "split" else computers
         fresh = {name: each for name, each in computers.items() if name not in told}
         told |= fresh.keys()
         yield from _computer_checks(strategy, fresh, work.memory_gb, f"{key}.strategies", file)

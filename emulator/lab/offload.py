@@ -185,7 +185,7 @@ class Results:
             "parts_s": None,
             "parts_ns": None,
             "energy_j": round(sum(self._energy_j(story)), 6),
-            "late": spec.deadline_s is not None,
+            "late": self._overdue(spec.deadline_s, job.image.at_s),
             "verified": False,
             "path": [],
             "delivered_to": None,
@@ -212,6 +212,11 @@ class Results:
                 "delivered_to": station,
             }
         return row
+
+    def _overdue(self, deadline_s: float | None, taken_s: float) -> bool:
+        """Whether an image that is not answered should have been by the end."""
+        end_s = self.plan.scenario.scenario.duration_s
+        return deadline_s is not None and taken_s + deadline_s < end_s
 
     def _energy_j(self, story: Story) -> Iterable[float]:
         """Joules on board for a job: its computing, and terminals while they carry it.

@@ -65,17 +65,20 @@ class Agent:
         """Take up what is on disk, then do what comes."""
         work = self.work
         receiver = Receiver(self.handle.socket, self.now_s, work.tcp_port, work.family, self.shelf)
-        serving = asyncio.create_task(receiver.serve())
+        self._ending = asyncio.create_task(self.sleep_until(work.end_s))
+        self._run(receiver.serve())
         for entry in list(self.shelf.entries.values()):
             if entry.state == HELD:
                 self._recover(entry, died_ns or 0)
                 self._begin(entry)
         for job in self.work.jobs_of(self.node):
             self._run(self._take(job, died_ns))
-        await self.sleep_until(self.work.end_s)
-        for task in (serving, *self._tasks):
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._ending
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(serving, *self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         receiver.close()
         if self._wrong:
             raise self._wrong
@@ -95,6 +98,7 @@ class Agent:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() and not self._wrong:
             self._wrong = task.exception()
+            self._ending.cancel()
 
     # What comes in
 

@@ -1,6 +1,7 @@
 """What records of agents come to: states, custody, parts, energy, passes."""
 
 import sqlite3
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -105,6 +106,14 @@ def test_every_image_is_answered_stored_dropped_or_said_to_be_lost(sky: LinkPlan
     [raw, board] = results(sky, records).totals(rows)
     assert (raw["jobs"], raw["stored"], raw["lost"], raw["late"]) == (2, 1, 1, 2)
     assert (board["expired"], board["missed"], raw["stored_bytes"]) == (1, 1, SIZE)
+
+
+def test_an_image_shortly_before_the_end_is_not_late(sky: LinkPlan) -> None:
+    [work] = sky.scenario.workload
+    patient = work.model_copy(update={"deadline_s": 400.0})
+    scenario = sky.scenario.model_copy(update={"workload": (patient,)})
+    rows = results(replace(sky, scenario=scenario), []).rows()
+    assert [(row["captured_s"], row["late"]) for row in rows[::2]] == [(10.0, True), (310.0, False)]
 
 
 def test_two_copies_are_seen(sky: LinkPlan) -> None:
