@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _PORT = 2112
 _LOOK_S = 0.05
+_AGAIN_S = 1.0
+"""Least time between the starts of two clients of one pair."""
 _LATE_S = 8.0
 """How long after its time a client may still wait for replies: IRTT gives up after four seconds."""
 
@@ -52,35 +54,80 @@ class Irtt:
                 log = server.state_dir / f"irtt-server-{self.number}.log"
                 undo.callback(_end, server.spawn(argv, log))
             clock.wait_until(start + self.spec.start_s)
-            clients = []
-            for n, (a, b) in enumerate(self.spec.pairs):
-                found = nodes[a].state_dir / f"irtt-{self.number}-{n}.json"
-                argv = self.client(self._endpoint(nodes[b], port), found)
-                client = nodes[a].spawn(argv, found.with_suffix(".log"))
-                undo.callback(_end, client)
-                clients.append((client, found, a, b))
-            until = clock.now() + self.duration_s + _LATE_S
-            while clock.now() < until and any(each.poll() is None for each, *_ in clients):
+            pairs = [_Pair(self, nodes[a], nodes[b], n) for n, (a, b) in enumerate(self.spec.pairs)]
+            for each in pairs:
+                undo.callback(each.stop)
+            until_s = self.spec.start_s + self.duration_s
+            while any(each.goes_on(clock.now() - start, until_s) for each in pairs):
                 time.sleep(_LOOK_S)
-            for client, found, a, b in clients:
-                ended = client.poll() == 0 and found.exists()
-                for row in parse(json.loads(found.read_text()), epoch_s) if ended else ():
-                    record({"a": a, "b": b, **row})
-                if not ended:
-                    said = found.with_suffix(".log").read_text().strip()
-                    record({"event": "irtt failed", "a": a, "b": b, "said": said})
+            for each in pairs:
+                each.tell(record, epoch_s)
 
     def _endpoint(self, handle: "NodeHandle", port: int) -> str:
         address = handle.node.address(self.family)
         return f"{address}:{port}" if self.family == 4 else f"[{address}]:{port}"
 
-    def client(self, address: str, found: Path) -> list[str]:
-        """Return the client's command line."""
+    def client(self, handle: "NodeHandle", duration_s: float, found: Path) -> list[str]:
+        """Return the command line of a client of the server in node ``handle``."""
+        address = self._endpoint(handle, _PORT + self.number)
         interval, duration = (
-            f"{round(each * 1e6)}us" for each in (self.spec.interval_s, self.duration_s)
+            f"{round(each * 1e6)}us" for each in (self.spec.interval_s, duration_s)
         )
         argv = ["irtt", "client", "-Q", "-i", interval, "-d", duration]
         return [*argv, "-l", str(self.spec.length_bytes), "-o", str(found), address]
+
+
+class _Pair:
+    """One pair: a client that gives up, as IRTT's does without a route, is followed by another.
+
+    Its first probe would come too late for the last second, so that is left.
+    """
+
+    def __init__(self, work: Irtt, a: "NodeHandle", b: "NodeHandle", number: int) -> None:
+        self.work = work
+        self.ends = a, b
+        self.name = f"irtt-{work.number}-{number}"
+        self.found: list[Path] = []
+        self.client: subprocess.Popen[bytes] | None = None
+        self.begun_s = -_AGAIN_S
+
+    def goes_on(self, now_s: float, until_s: float) -> bool:
+        """Start what is to be started; return whether a client runs, or may have to."""
+        if self.client and self.client.poll() is None:
+            if now_s < until_s + _LATE_S:
+                return True
+            self.stop()
+        left_s = until_s - now_s
+        if self.found and left_s < _AGAIN_S:
+            return False
+        if now_s < self.begun_s + _AGAIN_S:
+            return True
+        self.begun_s = now_s
+        a, b = self.ends
+        self.found.append(a.state_dir / f"{self.name}-{len(self.found)}.json")
+        argv = self.work.client(b, left_s, self.found[-1])
+        self.client = a.spawn(argv, a.state_dir / f"{self.name}.log")
+        return True
+
+    def stop(self) -> None:
+        """End the client if it runs."""
+        if self.client:
+            _end(self.client)
+
+    def tell(self, record: Record, epoch_s: float) -> None:
+        """Record every probe of all clients in order, and how the pair fared."""
+        a, b = (each.name for each in self.ends)
+        number = 0
+        for found in filter(Path.exists, self.found):
+            for row in parse(json.loads(found.read_text()), epoch_s):
+                record({"a": a, "b": b, **row, "irtt": number})
+                number += 1
+        said = (self.ends[0].state_dir / f"{self.name}.log").read_text().strip().splitlines()
+        again = len(self.found) - 1
+        outcome = (
+            f"started again {again} times: {said[-1] if said else ''}" if again else "finished"
+        )
+        record({"irtt_pair": [a, b], "a": a, "b": b, "outcome": outcome})
 
 
 def parse(found: dict[str, Any], epoch_s: float) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ CREATE TABLE tcp (flow TEXT, t_s REAL, rtt_ms REAL, rttvar_ms REAL, cwnd INTEGER
                   retransmits INTEGER, delivery_rate_bps INTEGER, bytes_acked INTEGER);
 CREATE TABLE irtt (t_s REAL, a TEXT, b TEXT, seq INTEGER, rtt_ms REAL, there_ms REAL, back_ms REAL,
                    lost TEXT);
+CREATE TABLE irtt_pairs (a TEXT, b TEXT, outcome TEXT);
 CREATE TABLE iperf3_flows (flow TEXT, a TEXT, b TEXT, transport TEXT, congestion TEXT,
                            bytes INTEGER, start_s REAL, end_s REAL, goodput_bps INTEGER,
                            retransmits INTEGER, packets INTEGER, lost INTEGER, outcome TEXT);
@@ -36,6 +37,8 @@ def write_tables(database: sqlite3.Connection, records: Iterable[dict[str, Any]]
                 "(:t_s, :a, :b, :irtt, :rtt_ms, :there_ms, :back_ms, :lost)",
                 record,
             )
+        elif "irtt_pair" in record:
+            database.execute("INSERT INTO irtt_pairs VALUES (:a, :b, :outcome)", record)
         elif "iperf3_flow" in record:
             database.execute(
                 "INSERT INTO iperf3_flows VALUES (:iperf3_flow, :a, :b, :transport, :congestion, "
@@ -96,11 +99,13 @@ def irtt_rows(database: sqlite3.Connection) -> list[dict[str, Any]]:
     All in milliseconds; None where nothing was answered.
     """
     found = database.execute(
-        "SELECT a, b, count(*), count(*) - count(rtt_ms), min(rtt_ms), avg(rtt_ms), max(rtt_ms), "
-        "avg(there_ms), avg(back_ms) FROM irtt GROUP BY a, b ORDER BY a, b"
+        "SELECT a, b, count(t_s), count(t_s) - count(rtt_ms), min(rtt_ms), avg(rtt_ms), max(rtt_ms)"
+        ", avg(there_ms), avg(back_ms), outcome FROM irtt_pairs LEFT JOIN irtt USING (a, b) "
+        "GROUP BY a, b ORDER BY a, b"
     )
     keys = ("a", "b", "sent", "lost", "min_rtt_ms", "mean_rtt_ms", "max_rtt_ms")
-    return [dict(zip((*keys, "mean_there_ms", "mean_back_ms"), row, strict=True)) for row in found]
+    keys += ("mean_there_ms", "mean_back_ms", "outcome")
+    return [dict(zip(keys, row, strict=True)) for row in found]
 
 
 def iperf3_rows(database: sqlite3.Connection) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ def test_one_way_delays_are_those_of_the_light() -> None:
         pytest.skip(lacking)
     with Emulation(scenario) as emulation:
         emulation.play()
-    rows = emulation.records
+    rows = [row for row in emulation.records if "irtt" in row]
     [hop] = path_between(emulation.plan, 0, 1)
     assert len(rows) == 30 and {(row["a"], row["b"], row["lost"]) for row in rows} == {
         (*PAIR, "false")
@@ -34,3 +34,21 @@ def test_one_way_delays_are_those_of_the_light() -> None:
         due_ms = 1e3 * (hop.delay_s + hop.carries_s(WIRE_BYTES))
         assert row["there_ms"] == pytest.approx(due_ms, abs=1e3 * TOLERANCE_S)
         assert row["back_ms"] == pytest.approx(due_ms, abs=1e3 * TOLERANCE_S)
+
+
+def test_a_dark_while_is_outlived() -> None:
+    table = walker(duration_s=12.0).model_dump()
+    table["routing"]["protocol"] = "static"
+    table["workload"] = ({"kind": "irtt", "pairs": (PAIR,), "start_s": 1.0},)
+    down = {"at_s": 3.0, "for_s": 3.0, "action": "satellite down", "target": (PAIR[1],)}
+    table["event"] = (down,)
+    scenario = Scenario.from_table(table)
+    if lacking := Irtt(scenario.workload[0], LinkPlan.of(scenario)).missing():
+        pytest.skip(lacking)
+    with Emulation(scenario) as emulation:
+        emulation.play()
+    answered_s = [row["t_s"] for row in emulation.records if row.get("rtt_ms")]
+    assert min(answered_s) < 2.0 and max(answered_s) > 11.0
+    assert not [t_s for t_s in answered_s if 3.0 < t_s < 6.0]
+    [pair] = [row for row in emulation.records if "irtt_pair" in row]
+    assert pair["outcome"].startswith("started again")

@@ -93,8 +93,10 @@ def test_irtt_s_own_json_is_read() -> None:
     assert row["rtt_ms"] is None and row["lost"] == "true_down"
     with closing(sqlite3.connect(":memory:")) as database:
         records = [{"a": "x", "b": "y", **each} for each in (first, row)]
+        records += [{"irtt_pair": 0, "a": "x", "b": b, "outcome": "finished"} for b in ("y", "z")]
         traffic.write_tables(database, records)
-        [told] = traffic.irtt_rows(database)
+        told, silent = traffic.irtt_rows(database)
+    assert (silent["b"], silent["sent"], silent["lost"]) == ("z", 0, 0)
     assert (told["sent"], told["lost"]) == (2, 1)
     assert told["min_rtt_ms"] == told["max_rtt_ms"] == 176.139328
 
@@ -174,8 +176,9 @@ def test_all_flows_are_told_alike_on_a_terminal() -> None:
     udp |= iperf3(udp_mbps=5000).flow(sent, received) | {"outcome": "finished"}
     probe = {"irtt": 0, "a": "x", "b": "z", "t_s": 1.0, "there_ms": None, "back_ms": None}
     probe |= {"rtt_ms": None, "lost": "true_down"}
+    pair = {"irtt_pair": 0, "a": "x", "b": "z", "outcome": "finished"}
     with closing(sqlite3.connect(":memory:")) as database:
-        traffic.write_tables(database, [sample(1.1, 9.0), flow(), udp, probe])
+        traffic.write_tables(database, [sample(1.1, 9.0), flow(), udp, probe, pair])
         summary = {"tcp": traffic.tcp_rows(database), "irtt": traffic.irtt_rows(database)}
         summary["iperf3"] = traffic.iperf3_rows(database)
     rows = traffic.told(summary)
@@ -186,4 +189,4 @@ def test_all_flows_are_told_alike_on_a_terminal() -> None:
     lines = out.getvalue().splitlines()
     assert lines[1].split() == ["x", "y", "TCP", "bbr", "4.000", "7", "9.0-9.0", "finished"]
     assert lines[2].split() == ["x", "y", "iperf3,", "UDP", "4.998", "0/863", "finished"]
-    assert lines[3].split() == ["x", "z", "irtt", "1/1"]
+    assert lines[3].split() == ["x", "z", "irtt", "1/1", "finished"]
