@@ -125,6 +125,24 @@ def _scenes() -> Scenes:
     return {scheme: _scene(scheme) for scheme in _SCHEMES}
 
 
+def _recovery_s(control: str) -> float:
+    """How much longer a sender takes at most that halves its window twice; BBR does not.
+
+    Once for what was on the cut laser, once for what went out while routes changed. The window was
+    full on two hops (the bandwidth-delay product), a quarter w of it is left for four, and it grows
+    by a segment a round trip (RFC 5681, section 3.1): n of them carry n w + n²/2.
+    """
+    if control == "bbr":
+        return 0.0
+    hop_s = formulas.one_way_ms(formulas.chord_km(_ALTITUDE_KM, _SLOT_DEG)) / 1e3
+    segments_s = _LASER_GBPS * 1e9 / _SCALE / 8 / FRAME_BYTES
+    before_s, after_s = 4 * hop_s, 8 * hop_s
+    window = segments_s * before_s / 4
+    left_s = _IMAGE_BYTES / _SCALE / SEGMENT_BYTES / segments_s - _CUT_AFTER_S
+    rounds = math.sqrt(window**2 + 2 * segments_s * left_s) - window
+    return max(0.0, rounds * after_s - left_s)
+
+
 def _predict(scenes_: Scenes, _: Settings) -> Mapping[str, Prediction]:
     hop_ms = formulas.one_way_ms(formulas.chord_km(_ALTITUDE_KM, _SLOT_DEG))
     round_s = 2 * (2 * hop_ms + formulas.one_way_ms(_ALTITUDE_KM)) / 1e3
@@ -136,16 +154,17 @@ def _predict(scenes_: Scenes, _: Settings) -> Mapping[str, Prediction]:
             _IMAGE_BYTES * 8 / (gbps * 1e9) * FRAME_BYTES / payload_bytes
             for gbps in (_LASER_GBPS, _DOWN_GBPS)
         )
-        news_s = _NEWS_S[scheme]
+        news_s, recovery_s = _NEWS_S[scheme], _recovery_s(control)
         found[f"{scheme}-{control}"] = Prediction(
             what=f"{scheme}, {control}: from image to answer",
-            value=lines_s + _TALK * round_s + news_s + compute_s,
+            value=lines_s + _TALK * round_s + compute_s + news_s + recovery_s / 2,
             unit="s",
-            tolerance=news_s + 3 * round_s,
-            allows="TCP waits up to as long again after an outage; slow start: three round trips",
+            tolerance=news_s + recovery_s / 2 + 3 * round_s,
+            allows="TCP waits up to as long again after an outage, or loses next to nothing; it "
+            "halves its window once, twice or not at all; slow start: three round trips",
             formula="S × 8 / R × 1514/1448 by laser and by radio, three round trips each (connect, "
             f"ask what is held, acknowledge), computing; {news_s:g} s until the way is round the "
-            "cut, by the scheme's timers",
+            f"cut, by the scheme's timers; half of the {recovery_s:.1f} s that lost windows cost",
         )
     return found
 
