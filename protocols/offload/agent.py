@@ -14,11 +14,12 @@ from emulator.computers import pauses
 from emulator.placement import GROUND
 from emulator.units import NS_PER_S
 from protocols.base import Record
-from protocols.objects import Content, Header, Progress, Received, Receiver, Refused, send_object
+from protocols.objects import Content, Progress, Receiver, Refused, send_object
 from protocols.offload.entries import ANSWERED, EXPIRED, GONE, HELD, REFUSED, Entry
 from protocols.offload.paths import Paths, Reach
 from protocols.offload.shelf import FileShelf
 from protocols.offload.turns import Turns
+from protocols.parts import Header, Received
 
 if TYPE_CHECKING:
     from emulator.kernel.node import NodeHandle

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from protocols.objects import BLOCK_BYTES, Header, Part, Received
+from protocols.objects import BLOCK_BYTES
 from protocols.offload.entries import EXPIRED, GONE, HELD, Entry, entry_of, option_of
+from protocols.parts import Header, Part, Received
 
 
 class FilePart(Part):

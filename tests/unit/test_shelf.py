@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from emulator.placement import GROUND, Option, Task
-from protocols.objects import Content, Header, Part, Received
+from protocols.objects import Content
 from protocols.offload.entries import GONE, HELD, Entry, entry_of
 from protocols.offload.shelf import FileShelf, inventory, read
+from protocols.parts import Header, Part, Received
 
 SIZE = 3_000_000
 OPTION = Option("laser", "any", SIZE, (Task(GROUND, 1e9, 100),), 12.5)
