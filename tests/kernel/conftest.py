@@ -1,5 +1,6 @@
 """Fixtures of the tests that need a kernel with netem: run them by scripts/test kernel."""
 
+import faulthandler
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,12 @@ def nothing_left() -> Iterator[None]:
     before = namespaces.names("lm-"), [run.run_id for run in ownership.runs()]
     yield
     assert (namespaces.names("lm-"), [run.run_id for run in ownership.runs()]) == before
+
+
+@pytest.fixture
+def long_by_the_virtual_clock() -> None:
+    """Let a test last: minutes that are seconds of wall time are no reason to print stacks."""
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture

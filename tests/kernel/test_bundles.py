@@ -65,6 +65,7 @@ def told(records: list[dict[str, Any]], what: str) -> list[dict[str, Any]]:
     return [each for each in records if each.get("what") == what]
 
 
+@pytest.mark.usefixtures("long_by_the_virtual_clock")
 @pytest.mark.timeout(2000)
 @pytest.mark.skipif(not VIRTUAL, reason="25 minutes of passes")
 @pytest.mark.parametrize("convergence", ["tcpcl", "mtcp"])
@@ -99,6 +100,7 @@ def test_bundles_arrive_where_there_is_never_a_path(convergence: str) -> None:
     assert {each["node"] for each in told(records, "stored")} == {"south"}
 
 
+@pytest.mark.usefixtures("long_by_the_virtual_clock")
 @pytest.mark.timeout(2000)
 @pytest.mark.skipif(not VIRTUAL, reason="25 minutes of passes")
 def test_bundles_expire_where_they_wait() -> None:
