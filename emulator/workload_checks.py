@@ -3,6 +3,7 @@
 Works on plain values, as ``scenario_checks.py`` does, whose checks these belong to.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from emulator.roster import Roster
 MOST_BUNDLE_BYTES = 1 << 26
 """A bundle is whole in its node's memory while it is sent, and in the next one's."""
 _MOST_TEXT = f"{MOST_BUNDLE_BYTES:,} at most"
+_MOST_TIMES = 10**6
+"""Images by strategies, or bundles, of one workload: all are listed before the start."""
 
 
 def _flow_checks(known: Any, work: Any, key: str, nodes: Any, file: str) -> Iterator[Problem]:
@@ -23,6 +26,12 @@ def _flow_checks(known: Any, work: Any, key: str, nodes: Any, file: str) -> Iter
     if "scenario" in known and work.start_s >= known["scenario"].duration_s:
         remedy = "Start earlier or lengthen duration_s"
         yield Problem(file, f"{key}.start_s", str(work.start_s), "is after the end", remedy)
+
+
+def _too_many(count: float, what: str, key: str, value: float, file: str) -> Iterator[Problem]:
+    if count > _MOST_TIMES:
+        reason = f"makes {count:,.0f} {what}, and {_MOST_TIMES:,} is the most"
+        yield Problem(file, key, str(value), reason, "Give more seconds, or a shorter duration_s")
 
 
 def _bundle_checks(known: Any, work: Any, key: str, nodes: Any, file: str) -> Iterator[Problem]:
@@ -41,6 +50,9 @@ def _bundle_checks(known: Any, work: Any, key: str, nodes: Any, file: str) -> It
     if work.start_s >= run.duration_s:
         remedy = "Start earlier or lengthen duration_s"
         yield Problem(file, f"{key}.start_s", str(work.start_s), "is after the end", remedy)
+    count = min(work.count or math.inf, (run.duration_s - work.start_s) / work.every_s)
+    count *= len(work.sources)
+    yield from _too_many(count, "bundles", f"{key}.every_s", work.every_s, file)
     if (scaled := work.bundle_bytes / run.rate_scale) > MOST_BUNDLE_BYTES:
         reason = f"makes bundles of {scaled:,.0f} bytes after scaling, and nodes hold {_MOST_TEXT}"
         remedy = "Make them smaller, as files are sent in parts, or raise rate_scale"
@@ -79,6 +91,14 @@ def _offload_checks(
         when = "first_s" if work.every_s else "capture_s"
         remedy = "Capture earlier or lengthen duration_s"
         yield Problem(file, f"{key}.{when}", str(work.first_image_s), "is after the end", remedy)
+    if "scenario" in known and (work.every_s or work.over):
+        # How long a satellite is over an area is not known yet.
+        often = "every_s" if work.every_s else "cadence_s"
+        between_s = work.every_s or work.between_s
+        sources = sum(shells[n].size if n in shells else 1 for n in work.named)
+        count = (known["scenario"].duration_s - work.first_image_s) / between_s
+        count *= len(work.strategies) * (1 if work.over else sources)
+        yield from _too_many(count, "images to answer", f"{key}.{often}", between_s, file)
     yield from unknown(work.relay, shells, f"{key}.relay", "constellation", file)
     owner = Roster(known["constellation"]).owner
     own = [shells.get(name) or owner(name) for name in work.named]

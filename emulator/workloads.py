@@ -148,6 +148,8 @@ class OffloadWorkload(Section):
         for key, other in (("first_s", "every_s"), ("stagger", "every_s"), ("cadence_s", "over")):
             if getattr(self, key) and not getattr(self, other):
                 raise ValueError(f"{key} belongs to {other}")
+        if len(set(self.strategies)) != len(self.strategies):
+            raise ValueError("strategies names one twice: name it once")
         if ("split" in self.strategies) != (self.split is not None):
             raise ValueError('split = { share = …, ratio = … } belongs to strategy "split"')
         if any(each.endswith("relay") for each in self.strategies) != bool(self.relay):
@@ -260,7 +262,8 @@ class BundlesWorkload(Section):
     every_s: Positive = 60.0
     count: Annotated[int, Field(gt=0)] | None = None
     """Bundles of each source. Default: as many as there is time for."""
-    lifetime_s: Positive = 86_400.0
+    lifetime_s: Annotated[float, Field(gt=0, le=10**15)] = 86_400.0
+    """CBOR has 64 bits for it, in milliseconds."""
     convergence: Literal["tcpcl", "mtcp"] = "tcpcl"
 
 

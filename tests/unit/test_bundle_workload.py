@@ -47,7 +47,9 @@ def scenario(**changes: Any) -> Scenario:
         ),
         ({"start_s": 60.0}, r"start_s = 60.0: is after the end"),
         ({"every_s": 0.0}, r"every_s = 0.0"),
+        ({"every_s": 1e-5}, r"every_s = 1e-05: makes 12,000,000 bundles, and 1,000,000 is"),
         ({"lifetime_s": -1.0}, r"lifetime_s = -1.0"),
+        ({"lifetime_s": 1e20}, r"lifetime_s = 1e\+20"),
         ({"convergence": "udpcl"}, r"convergence = 'udpcl'.*'tcpcl' or 'mtcp'"),
         ({"count": 0}, r"count = 0"),
     ],
@@ -133,3 +135,13 @@ def test_where_nothing_arrived_there_is_no_latency() -> None:
         *[None] * 3,
     )
     assert bundles_text(found) == "Bundles: 1 made, 0 delivered, 1 stored, 0 expired"
+
+
+def test_few_bundles_may_be_close_together() -> None:
+    assert scenario(every_s=1e-5, count=3).workload[0].count == 3
+
+
+def test_the_longest_lifetime_can_be_written() -> None:
+    plan = LinkPlan.of(scenario(lifetime_s=1e15))
+    shared = Shared.of(plan.scenario.workload[0], plan)
+    assert decode(shared.made("sat-01-01", 0).encode()).primary.lifetime_ms == 10**18

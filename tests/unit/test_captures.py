@@ -9,6 +9,7 @@ import pytest
 from emulator.captures import Capture, captures
 from emulator.computers import Computer
 from emulator.ephemeris import Shell
+from emulator.errors import ScenarioError
 from emulator.linkplan import LinkPlan
 from emulator.scenario import Scenario
 from emulator.workloads import Area, OffloadWorkload
@@ -83,3 +84,22 @@ def test_sizes_and_work_may_be_ratios() -> None:
     keys = {"kind": "offload", "source": "a", "object_bytes": 2000}
     work = OffloadWorkload(**keys, result_ratio=0.001, operations_per_byte=3.0)
     assert (work.answer_bytes, work.work) == (2, 6000.0)
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ({"every_s": 1e-9}, r"every_s = 1e-09: makes 720,000,000,000 images to answer"),
+        (
+            {"over": [{"latitude_deg": [0, 9]}], "cadence_s": 1e-6},
+            r"cadence_s = 1e-06: makes 60,000,000 images to answer, and 1,000,000 is the most",
+        ),
+    ],
+)
+def test_more_images_than_can_be_listed_are_refused_before_they_are(when: Any, said: str) -> None:
+    site = {"name": "pad", "latitude_deg": 0.0, "longitude_deg": 0.0, "computer": {"tops": 1.0}}
+    site |= {"antennas": {"kind": "radio", "count": 1}}
+    work = {"kind": "offload", "sources": ["sat"], "strategies": ["raw"], "object_bytes": 1}
+    work |= {"result_bytes": 1, "operations": 1, **when}
+    with pytest.raises(ScenarioError, match=said):
+        Scenario.from_table(walker_table(ground={"station": [site]}, workload=[work]))

@@ -198,6 +198,7 @@ FAULTS = [
     fault("workload.1.every_s", 60.0, "one of capture_s", "schema", key="workload[1]"),
     fault("workload.1.first_s", 60.0, "belongs to every_s", "schema", key="workload[1]"),
     fault("workload.1.strategies", ["split"], "belongs to", "schema", key="workload[1]"),
+    fault("workload.1.strategies", ["raw"] * 2, "one twice", "schema", key="workload[1]"),
     fault("workload.1.strategies", ["relay"], "belongs to", "schema", key="workload[1]"),
     fault("workload.1.relay", ["scs-01"], "belongs to", "schema", key="workload[1]"),
     fault("workload.1.memory_gb", -1.0, "greater than or equal to 0", "at least 0"),
