@@ -222,7 +222,8 @@ class Event(Section):
     for_s: Positive | None = None
     """Comes back by itself after so long. Default: not without an ``up``."""
     reboot: bool = False
-    """Of ``satellite down``: what runs on it is killed, and starts anew when it comes back."""
+    """Of ``satellite down``: its agent and its bundle nodes are killed, and start anew when it
+    comes back, from what is on their disks. Routing daemons go on in the dark."""
 
     @model_validator(mode="after")
     def _target_fits_action(self) -> "Event":

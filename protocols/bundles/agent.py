@@ -79,12 +79,21 @@ class Agent:
 
     async def run(self) -> None:
         """Work until the scenario ends, then tell what is still here."""
+        for name, since_ms, data in list(self.store):
+            held = self._hold(decode(data), name, since_ms, len(data))
+            if held.expires_s <= self.now_s():
+                self._expire(held)
+        if self.now_s() < self.shared.plan.scenario.scenario.duration_s:
+            await self._work()
+        for held in self.held.values():
+            self._note("stored", held.name, bytes=held.size)
+        self.store.close()
+
+    async def _work(self) -> None:
         end_s = self.shared.plan.scenario.scenario.duration_s
         now_s = self.now_s()
         later = [c for c in self.forwarder.own() if self.shared.hops["end_s"][c] > now_s]
         self.boxes = {contact: Box(self, contact) for contact in later}
-        for name, since_ms, data in list(self.store):
-            self._hold(decode(data), name, since_ms, len(data))
         self.route_anew()
         listeners = [self._listener(port.name) for port in self.handle.node.ports]
         work = [self._contact(contact) for contact in later]
@@ -95,9 +104,6 @@ class Agent:
         left_s = max(0.0, end_s - self.now_s())
         await asyncio.wait(tasks, timeout=left_s, return_when=asyncio.FIRST_EXCEPTION)
         await _ended(tasks)
-        for held in self.held.values():
-            self._note("stored", held.name, bytes=held.size)
-        self.store.close()
 
     async def _sleep_until(self, t_s: float) -> None:
         await asyncio.sleep(_MOST_OF_IT * max(0.0, t_s - self.now_s()))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from emulator.clock import Clock
 from emulator.errors import RunError
 from emulator.linkplan import LinkPlan
+from emulator.reboots import reboots
 from emulator.workloads import BundlesWorkload
 from protocols.base import Nodes, Record
 from protocols.bundles import agent
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.5
 _DOWN_S = 1.0
-"""How long a node that was killed stays down."""
+"""How long a node that was killed stays down, unless its satellite does."""
 
 
 class Bundles:
@@ -27,28 +28,46 @@ class Bundles:
         self.shared = Network.of(spec, plan)
 
     def run(self, nodes: Nodes, clock: Clock, start: float, record: Record) -> None:
-        """Run all nodes to the scenario's end. Raises RunError naming one that failed."""
+        """Run all nodes to the scenario's end. Raises RunError naming one that failed.
+
+        A node that is down at the end is started then, to tell what it has.
+        """
 
         def work(handle: "NodeHandle") -> None:
             agent.work(self.shared, handle, clock, start, record)
 
         log = f"bundles-{self.shared.number}.out"
-        running: dict[str, Any] = {
-            name: handle.fork(work, handle.state_dir / log) for name, handle in nodes.items()
-        }
+        plan = self.shared.plan
+        end = start + plan.scenario.scenario.duration_s
+        names = [node.name for node in plan.network.nodes]
+        down = [(start + a, min(start + b, end), names[node]) for a, b, node in reboots(plan)]
+        starts = dict.fromkeys(nodes, clock.now())
+        running: dict[str, Any] = {}
         try:
-            while running:
-                clock.wait_until(clock.now() + _LOOK_S)
+            while running or starts:
+                for name in [each for each, when in starts.items() if when <= clock.now()]:
+                    del starts[name]
+                    running[name] = nodes[name].fork(work, nodes[name].state_dir / log)
+                due = [*starts.values(), *(when for when, *_ in down[:1])]
+                clock.wait_until(min([clock.now() + _LOOK_S, *due]))
+                while down and down[0][0] <= clock.now():
+                    _, until, name = down.pop(0)
+                    if process := running.pop(name, None):
+                        process.kill()
+                        process.wait()
+                        starts[name] = until
+                    elif name in starts:
+                        starts[name] = max(starts[name], until)
                 for name, process in list(running.items()):
                     code = process.poll()
+                    if code is None:
+                        continue
+                    del running[name]
                     if code == -signal.SIGKILL:
-                        clock.wait_until(clock.now() + _DOWN_S)
-                        running[name] = nodes[name].fork(work, process.log)
+                        starts[name] = clock.now() + _DOWN_S
                     elif code:
                         said = process.log.read_text().strip()
                         raise RunError(f"the bundle node of {name} failed:\n{said}")
-                    elif code == 0:
-                        del running[name]
         finally:
             for process in running.values():
                 process.kill()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emulator.clock import Clock
+from emulator.reboots import reboots
 from emulator.units import NS_PER_S
 from protocols.base import Nodes, Record
 from protocols.offload.agent import Agent
@@ -46,7 +47,7 @@ class Crew:
         self.record = record
         handles = {handle.node.index: handle for handle in nodes.values()}
         self.members = {node: _Member(handles[node]) for node in work.crew}
-        self.reboots = sorted(_reboots(work))
+        self.reboots = reboots(work.plan)
 
     def now_s(self) -> float:
         """Seconds since the scenario's start."""
@@ -90,11 +91,15 @@ class Crew:
         while self.reboots and self.reboots[0][0] <= self.now_s():
             _, until_s, node = self.reboots.pop(0)
             member = self.members.get(node)
-            if member and member.process:
-                member.process.kill()
-                member.process.wait()
-                poller.unregister(member.watch)
-                self._died(member, until_s)
+            if not member:
+                continue
+            if not member.process:  # killed a moment ago: what would start it again is down too
+                member.starts_s = max(member.starts_s, until_s)
+                continue
+            member.process.kill()
+            member.process.wait()
+            poller.unregister(member.watch)
+            self._died(member, until_s)
         for member in self.members.values():
             if not member.process and member.starts_s <= self.now_s():
                 self._begin(member, poller)
@@ -128,19 +133,3 @@ class Crew:
         for folder in sorted(folders):
             for each in inventory(folder) if folder.exists() else ():
                 self.record({"left": each["job"], **each, "node": names[each["node"]]})
-
-
-def _reboots(work: "Offload") -> list[tuple[float, float, int]]:
-    """When satellites go down with all that runs on them, and come back: from, to, node."""
-    found = []
-    for event in work.plan.scenario.event:
-        if not event.reboot:
-            continue
-        ups = [
-            up.at_s
-            for up in work.plan.scenario.event
-            if up.action == "satellite up" and up.target == event.target and up.at_s > event.at_s
-        ]
-        until_s = min([event.at_s + (event.for_s or math.inf), *ups])
-        found.append((event.at_s, until_s, work.network.node(event.target[0]).index))
-    return found

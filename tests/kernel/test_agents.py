@@ -163,6 +163,17 @@ def test_a_satellite_that_reboots_goes_on_with_what_it_has() -> None:
     assert row["latency_s"] > LINE_S + 5.0 and row["parts_s"]["retransmit"] > 4.9
 
 
+def test_an_agent_killed_just_before_starts_when_its_satellite_does() -> None:
+    source = ring(["raw"]).workload[0].source
+    down = {"at_s": 3.0, "for_s": 5.0, "action": "satellite down", "reboot": True}
+    scenario = ring(["raw"], event=[down | {"target": [source]}])
+    [row], records, ground = run(scenario, kill(source, 2.5))
+    proven(row, ground)
+    assert [r["t_s"] for r in records if r.get("event") == "agent started"] == [
+        pytest.approx(8.0, abs=0.1)
+    ]
+
+
 def test_a_gap_in_the_contact_is_waited_for_and_resumed_over() -> None:
     scenario = ring(["raw"])
     gap = {"at_s": 3.0, "for_s": 4.0, "action": "link down"}

@@ -310,3 +310,28 @@ def test_bundles_go_round_a_link_that_has_failed_though_the_plan_has_it() -> Non
         int(each["bundle"].rpartition(".")[2]): each["peer"] for each in told(records, "delivered")
     }
     assert [peers[n] for n in range(5)] == ["toy-01-01"] * 2 + ["toy-01-03"] * 3
+
+
+def test_what_reboots_goes_on_from_its_disk_and_what_stays_down_is_counted() -> None:
+    ring = walker(duration_s=14.0, step_s=0.5, rate_scale=1e5)
+    work = {"sources": ("toy-01-01", "toy-01-04"), "destination": "toy-01-02"}
+    work |= {"bundle_bytes": 10**8, "every_s": 1.0, "count": 5}
+    spec = BundlesWorkload.model_validate({"kind": "bundles", **work})
+    events = (
+        Event(at_s=0.0, action="satellite down", target=("toy-01-04",)),
+        Event(at_s=1.5, action="satellite down", target=("toy-01-04",), reboot=True),
+        Event(at_s=2.5, for_s=4.0, action="satellite down", target=("toy-01-01",), reboot=True),
+    )
+    with Emulation(ring.model_copy(update={"event": events, "workload": (spec,)})) as emulation:
+        emulation.play()
+        records = emulation.records
+    row = summed(records)
+    made = {
+        name: [each["t_s"] for each in told(records, "created") if each["node"] == name]
+        for name in work["sources"]
+    }
+    assert made["toy-01-04"] == pytest.approx([0.0, 1.0], abs=0.1)
+    # Two were due while it was off; their source makes them as it comes back.
+    assert made["toy-01-01"] == pytest.approx([0.0, 1.0, 2.0, 6.5, 6.5], abs=0.2)
+    assert (row["created"], row["delivered"], row["stored"], row["lost"]) == (7, 5, 2, 0)
+    assert {each["node"] for each in told(records, "stored")} == {"toy-01-04"}

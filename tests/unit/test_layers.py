@@ -24,7 +24,7 @@ PURE = {
         *("cgr", "contactplan", "tvr", "planview", "catalogue_view", "workloads", "understanding"),
         *("events", "faults", "explain", "passes", "coldstart", "costout", "sizing"),
         *("computers", "regions", "captures", "workload_checks", "placement", "ledger", "insights"),
-        *("sunsync", "constellations", "expanding", "roster", "part"),
+        *("sunsync", "constellations", "expanding", "roster", "part", "reboots"),
     )
 }
 LAB = ("convergence", "course", "fib", "pcap", "reachability", "walking")
