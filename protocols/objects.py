@@ -50,7 +50,8 @@ _UNSENT_BYTES = 4 * BLOCK_BYTES
 _WAKE_S = 0.02
 """As long as bytes come as they did last, a receiver is not woken more often than this, or than
 once a block."""
-_MAX_HEADER_BYTES = 4096
+_MAX_HEADER_BYTES = 1 << 16
+"""It names all nodes of a path, of which there may be hundreds."""
 _TCP_USER_TIMEOUT = 18
 _TCP_NOTSENT_LOWAT = 25
 _SO_MAX_PACING_RATE = 47

@@ -109,7 +109,8 @@ class Agent:
             return
         image, at_ns = job.image, round(job.image.at_s * NS_PER_S)
         if died_ns is not None and at_ns < self.now_ns():
-            self.tell("missed", job, at_ns)
+            if at_ns >= died_ns:  # of earlier ones an agent before this one has told
+                self.tell("missed", job, at_ns)
             return
         await self.sleep_until(image.at_s)
         options = self.work.placement(job.number).options(job.strategy, self.node, image.at_s)

@@ -19,9 +19,10 @@ from protocols.parts import Header, Part, Received
 class FilePart(Part):
     """An object that grows in a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, closed: Callable[[], None]) -> None:
         super().__init__()
         self.path = path
+        self._closed = closed
         self._first = path.with_suffix(".first")
         if self._first.exists():
             self.first_byte_s = float(self._first.read_text())
@@ -42,7 +43,9 @@ class FilePart(Part):
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if not self._file.closed:
+            self._file.close()
+            self._closed()
 
 
 class KnownPart(Part):
@@ -94,6 +97,8 @@ class FileShelf:
         self.node = node
         self.capacity_bytes = capacity_bytes
         self._arrived = arrived
+        self._coming: list[tuple[str, int]] = []
+        """What connections bring now: its name, and its size when it is whole."""
         folder.mkdir(parents=True, exist_ok=True)
         self.entries = {each.name: each for each in read(folder) if each.node == node}
 
@@ -112,6 +117,8 @@ class FileShelf:
         held = {each.name: each.size_bytes for each in self.entries.values() if each.state == HELD}
         for path in self.folder.glob("*.data"):
             held.setdefault(path.stem, path.stat().st_size)
+        for name, whole_bytes in self._coming:
+            held[name] = max(held.get(name, 0), whole_bytes)
         return sum(held.values()) + size_bytes <= self.capacity_bytes
 
     def bytes_of(self, entry: Entry) -> FileContent | None:
@@ -128,9 +135,11 @@ class FileShelf:
             return KnownPart(int(header["bytes"]), found.digest)
         path = self.folder / f"{name}.data"
         held = path.stat().st_size if path.exists() else 0
-        if not self.room(int(header["bytes"]) - held):
+        coming = name, int(header["bytes"])
+        if coming not in self._coming and not self.room(coming[1] - held):
             return None
-        return FilePart(path)
+        self._coming.append(coming)
+        return FilePart(path, lambda: self._coming.remove(coming))
 
     def taken(self, header: Header, part: Part) -> None:
         """Take custody of an object that has arrived whole, once."""

@@ -107,7 +107,22 @@ def test_a_full_store_takes_no_more_but_goes_on_with_what_it_has(tmp_path: Path)
     fill(desk, content, SIZE // 2)
     assert desk.shelf.part(header(job=5)) is None
     fill(desk, content, SIZE // 2)
+    for part in desk.parts:
+        part.close()
     assert desk.shelf.room(int(0.9 * SIZE)) and not desk.shelf.room(int(0.9 * SIZE) + 1)
+
+
+def test_two_that_come_at_once_do_not_share_the_room_for_one(tmp_path: Path) -> None:
+    desk, content = Desk(tmp_path, 1.4 * SIZE), Content(1, "4.0", SIZE)
+    first = fill(desk, content, 1000)
+    assert desk.shelf.part(header(job=5)) is None, "the rest of the first is on its way"
+    again = fill(desk, content, 1000)  # its sender has made a new connection
+    again.close()
+    assert desk.shelf.part(header(job=5)) is None
+    first.close()
+    other = desk.shelf.part(header(job=5))
+    assert other is not None, "what does not come now keeps no room but for what is here"
+    desk.parts = [other]
 
 
 def test_a_damaged_object_begins_again(tmp_path: Path) -> None:
