@@ -154,8 +154,10 @@ class Placement:
     ) -> tuple[np.ndarray, float] | None:
         """Return the contacts by which a thing goes first, dtype HOP, and when all of it is there.
 
-        ``target`` may be GROUND. Where no contacts can take it whole, those by which its first
-        bytes arrive first, and the time that it takes with the breaks between those.
+        ``target`` may be GROUND. Contacts are sought as if each node stored all of it before it
+        sends (find_route); when it is there is told as agents send. Where no contacts can take it
+        whole, those by which its first bytes arrive first, and the time that it takes with the
+        breaks between those.
         """
         size_bytes *= _ON_LINE
         # Towards a satellite that computes every laser will do.
@@ -165,12 +167,36 @@ class Placement:
         wanted = self.stations if target == GROUND else {target}
         found = find_route(hops, node, wanted, at_s, size_bytes)
         if found:
-            return hops[list(found.hops)], found.arrival_s
+            taken = hops[list(found.hops)]
+            return taken, min(found.arrival_s, self._straight_s(taken, at_s, size_bytes))
         found = find_route(hops, node, wanted, at_s)
         if not found:
             return None
         taken = hops[list(found.hops)]
         return taken, self._piecemeal(kind, node, target, at_s, size_bytes, taken)
+
+    def _straight_s(self, taken: np.ndarray, at_s: float, size_bytes: float) -> float:
+        """When a thing is there that is stored only where it must be; inf if light ends before.
+
+        As agents send: through satellites as far as there is light now, at the rate of the slowest
+        channel. The last one before the ground stores it.
+        """
+        first = 0
+        while first < len(taken):
+            begin_s, last = max(at_s, float(taken["start_s"][first])), first + 1
+            if int(taken["head"][first]) not in self.stations:
+                while (
+                    last < len(taken)
+                    and int(taken["head"][last]) not in self.stations
+                    and taken["start_s"][last] <= begin_s + _AS_GOOD_AS_S
+                ):
+                    last += 1
+            leg = taken[first:last]
+            sent_s = begin_s + 8 * size_bytes / float(leg["rate_bps"].min())
+            if sent_s > float(leg["end_s"].min()):
+                return np.inf
+            at_s, first = sent_s + float(leg["delay_s"].sum()), last
+        return at_s
 
     def _piecemeal(
         self, way: str, node: int, target: int, at_s: float, size_bytes: float, taken: np.ndarray
