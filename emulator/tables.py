@@ -68,6 +68,11 @@ def event_text(event: dict[str, Any]) -> str:
             )
         case "setting not used":
             return f"note: {event['reason']}"
+        case "late start":
+            return (
+                f"note: the last of the {event['what']} were started {event['late_s']:.1f} s after "
+                "the start, and what was due before is late; virtual time knows no such lateness"
+            )
         case "agent killed" | "agent started":
             return f"{event['t_s']:7.1f} s  {event['event']}: {event['node']}"
         case "expired" | "refused" | "missed":

@@ -60,6 +60,9 @@ class Crew:
         poller = select.poll()
         for member in self.members.values():
             self._begin(member, poller)
+        if (late_s := self.now_s()) > 0:  # in real time, on a machine that is slow to fork
+            what = {"what": "agents", "late_s": round(late_s, 3)}
+            self.record({"event": "late start", "t_s": round(late_s, 6), **what})
         while self.now_s() < self.work.end_s:
             for watch, _ in poller.poll(self._patience_ms()):
                 poller.unregister(watch)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from emulator.clock import RealClock
 from emulator.errors import ScenarioError
 from emulator.lab import bundles
 from emulator.linkplan import LinkPlan
@@ -13,7 +14,7 @@ from emulator.needs import Needs
 from emulator.network import Network
 from emulator.scenario import Scenario
 from emulator.sizing import flight_bytes
-from emulator.tables import bundles_text
+from emulator.tables import bundles_text, event_text
 from protocols.bundles.bundle import decode
 from protocols.bundles.shared import Network as Shared
 from protocols.bundles.workload import Bundles
@@ -145,3 +146,14 @@ def test_the_longest_lifetime_can_be_written() -> None:
     plan = LinkPlan.of(scenario(lifetime_s=1e15))
     shared = Shared.of(plan.scenario.workload[0], plan)
     assert decode(shared.made("sat-01-01", 0).encode()).primary.lifetime_ms == 10**18
+
+
+def test_nodes_that_are_started_late_are_told_of() -> None:
+    asked = scenario()
+    clock, records = RealClock(), []
+    Bundles(asked.workload[0], LinkPlan.of(asked)).run({}, clock, clock.now() - 5.0, records.append)
+    [late] = records
+    assert (late["event"], late["what"]) == ("late start", "bundle nodes") and late["late_s"] >= 5.0
+    assert "bundle nodes were started 5." in event_text(late)
+    Bundles(asked.workload[0], LinkPlan.of(asked)).run({}, clock, clock.now() + 5.0, records.append)
+    assert records == [late]
