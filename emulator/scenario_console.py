@@ -114,6 +114,10 @@ def check(references: Sequence[str]) -> int:
     for reference in references:
         try:
             scenario = Scenario.load(reference)
+            if scenario.emulate and not scenario.emulate.planned_only:
+                from emulator.part import emulated
+
+                emulated(scenario, reference)
         except ScenarioError as error:
             print(error, file=sys.stderr)
             sound = False

@@ -88,7 +88,7 @@ def test_what_is_expected_of_each_image_is_told_without_a_run() -> None:
     line_s = 8 * 2.5e9 * 1514 / 1448 / 1.2e9
     assert rows["raw"]["answer_s"] == pytest.approx(156 + line_s + 8e13 / 6e14, abs=0.1)
     assert rows["onboard"]["answer_s"] == pytest.approx(156 + 12 / 2500 * line_s, abs=0.1)
-    assert rows["laser"]["latency_s"] == pytest.approx(line_s * 1.012 + 8e13 / 6e14, abs=0.8)
+    assert rows["laser"]["latency_s"] == pytest.approx(line_s * 1.012 + 8e13 / 6e14, abs=0.05)
 
 
 def test_check_reports_all_files(tmp_path: Path) -> None:
@@ -98,6 +98,14 @@ def test_check_reports_all_files(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "three-body: sound" in done.stdout
     assert "scenario.step_s = -1" in done.stderr and "scenario.start" in done.stderr
+
+
+def test_check_knows_of_the_part_that_a_run_would_take(tmp_path: Path) -> None:
+    text = presets()["shell-72x22"].read_text()
+    part = tmp_path / "part.toml"
+    part.write_text(text + '\n[emulate]\nsatellites = ["nix-*"]\n')
+    done = lasermesh("check", str(part))
+    assert done.exit_code == 2 and "emulate.satellites = 'nix-*': is no satellite" in done.stderr
 
 
 def test_formats_of_a_plan_agree(tmp_path: Path) -> None:
