@@ -82,9 +82,8 @@ def _depth(region: Region, ephemeris: Ephemeris, t_s: np.ndarray) -> np.ndarray:
     latitude_deg = np.degrees(np.arcsin(up[..., 2]))
     south, north = region.latitude_deg
     depth = np.minimum(latitude_deg - south, north - latitude_deg)
-    if region.longitude_deg:
-        west, east = region.longitude_deg
-        half_deg = (east - west) % 360.0 / 2
+    west, east = region.longitude_deg or (0.0, 0.0)
+    if half_deg := (east - west) % 360.0 / 2:  # 0: from -180 to 180 is all around
         longitude_deg = np.degrees(np.arctan2(up[..., 1], up[..., 0]))
         off_deg = np.abs((longitude_deg - west - half_deg + 180.0) % 360.0 - 180.0)
         depth = np.minimum(depth, half_deg - off_deg)

@@ -46,6 +46,8 @@ class Area(Section):
         edges = (*(self.longitude_deg or ()), longitude_deg)
         if abs(latitude_deg) > 90 or not all(-180 <= each <= 360 for each in edges):
             raise ValueError("is not on the globe: latitudes -90..90, longitudes -180..360")
+        if self.longitude_deg and self.longitude_deg[0] == self.longitude_deg[1]:
+            raise ValueError("longitude_deg goes from west to east and has no width")
         return self
 
     @property

@@ -61,6 +61,16 @@ def test_a_band_of_latitude_is_entered_when_the_orbit_says() -> None:
     assert not more and found.at_s == pytest.approx(due_s, abs=A_TENTH_OF_A_SECOND)
 
 
+def test_a_box_all_around_is_a_band() -> None:
+    sky, band = plan(), {"latitude_deg": (30.0, 40.0)}
+    bare = captures(spec(over=(Area(**band),), cadence_s=60.0), sky)
+    for around in ((-180.0, 180.0), (0.0, 360.0)):
+        box = Area(**band, longitude_deg=around)
+        assert captures(spec(over=(box,), cadence_s=60.0), sky) == bare != ()
+    with pytest.raises(ValueError, match="no width"):
+        Area(**band, longitude_deg=(10.0, 10.0))
+
+
 def test_over_an_area_images_follow_at_the_cadence_while_inside() -> None:
     sky = plan("90:1/1/0", 7200.0)
     area = {"name": "far north", "latitude_deg": (60.0, 90.0)}
