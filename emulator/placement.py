@@ -241,7 +241,10 @@ class Placement:
         return sorted(found, key=lambda each: (each.finish_s, each.tasks[0].node))
 
     def finish_s(self, option: Option, node: int, at_s: float, stage: int = 0) -> float:
-        """Return when an answer would be on the ground, of what is at ``node`` after ``stage``."""
+        """Return when an answer would be on the ground, of what is at ``node`` after ``stage``.
+
+        Infinite where that is not before the scenario's end.
+        """
         for index in range(stage, len(option.tasks) + 1):
             last = index == len(option.tasks)
             target = GROUND if last else option.tasks[index].node
@@ -253,7 +256,7 @@ class Placement:
                 at_s, node = way[1], int(way[0]["head"][-1])
             if not last:
                 at_s += self.compute_s(node, option.tasks[index].operations)
-        return at_s
+        return at_s if at_s <= self.plan.scenario.scenario.duration_s else np.inf
 
     def compute_s(self, node: int, operations: float) -> float:
         """How long the computer of ``node`` takes, its pauses and its queue not counted."""

@@ -72,6 +72,11 @@ def test_raw_waits_then_sends_then_computes(sky: LinkPlan) -> None:
     assert option.finish_s > opens_s + down_s + 0.5  # and light
 
 
+def test_what_would_be_there_after_the_end_is_not_expected(sky: LinkPlan) -> None:
+    [option] = placed(sky, operations=1e18).options("raw", unseen(placed(sky)), 5.0)
+    assert option.finish_s == np.inf  # eleven days of computing
+
+
 def test_on_board_the_computing_is_hidden_in_the_wait(sky: LinkPlan) -> None:
     placement = placed(sky)
     node = unseen(placement)
