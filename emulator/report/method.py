@@ -79,8 +79,8 @@ def _parts_text(record: RunRecord) -> str:
     text = "Round trips were measured by probes between the nodes, not taken from the plan."
     if not images:
         return text
-    image = images[0]
-    operations = f"{significant(image.work / 1e12)}{NBSP}×{NBSP}10¹²"
+    works = sorted({image.work for image in images})
+    operations = listing([f"{significant(work / 1e12)}{NBSP}×{NBSP}10¹²" for work in works])
     onboard = _computers(each.computer for each in record.scenario.constellation)
     ground = _computers(each.computer for each in record.scenario.ground.station)
     return (

@@ -245,6 +245,15 @@ def test_pauses_of_the_computer_are_told_where_there_were_any(tmp_path: Path, pa
     assert "throttled strategy onboard, node w-01-02, until 3.5 s" in text
 
 
+def test_the_work_of_every_offload_is_told(tmp_path: Path) -> None:
+    [image] = [each for each in SIX["workload"] if each["kind"] == "offload"]
+    light = image | {"operations": image["operations"] / 4}
+    table = SIX | {"workload": [*SIX["workload"], light]}
+    whole, quarter = (significant(each["operations"] / 1e12) for each in (image, light))
+    text = read(run_directory(tmp_path, table)).text
+    assert f"{quarter} × 10¹² and {whole} × 10¹² operations by satellites" in text
+
+
 def test_an_unscaled_run_is_called_so(tmp_path: Path) -> None:
     assert "Rate scale 1: all rates" in read(run_directory(tmp_path, rate_scale=1.0)).text
 
