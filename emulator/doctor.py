@@ -51,6 +51,7 @@ def examine() -> tuple[list[Finding], str]:
         Finding("babeld", "yes", Babeld.missing(), "apt-get install babeld"),
         Finding("iperf3", "yes", Iperf3.program(), "apt-get install iperf3"),
         Finding("irtt", "yes", Irtt.missing(), "apt-get install irtt"),
+        Finding("aioquic", "yes", _quic_trouble(), "pip install 'lasermesh[quic]'"),
         Finding("memory", *_memory()),
         Finding("packages share one folder", "yes", _package_trouble(), "install in a venv"),
     ]
@@ -73,6 +74,10 @@ def _memory() -> tuple[str, str, str]:
     text = f"{available_kb / 1048576:.1f} GiB available"
     low = f"only {text}" if available_kb < 2 << 20 else ""
     return text, low, "free 2 GiB for twelve satellites with OSPF"
+
+
+def _quic_trouble() -> str:
+    return "" if find_spec("aioquic") else "not installed"
 
 
 def _package_trouble() -> str:

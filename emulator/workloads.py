@@ -133,8 +133,10 @@ class OffloadWorkload(Section):
     """What is not answered so long after it was taken is dropped where it is. Default: never."""
     priority: Annotated[int, Field(ge=0, le=9)] = 0
     """Higher goes first."""
+    transport: Literal["tcp", "quic"] = "tcp"
+    """What carries images and answers; QUIC needs aioquic."""
     congestion: Literal["cubic", "bbr", "reno"] = "cubic"
-    """TCP's congestion control for images and answers."""
+    """Congestion control for images and answers; QUIC has no BBR."""
 
     @model_validator(mode="after")
     def _one_of_each(self) -> "OffloadWorkload":
@@ -156,6 +158,8 @@ class OffloadWorkload(Section):
             raise ValueError('split = { share = …, ratio = … } belongs to strategy "split"')
         if any(each.endswith("relay") for each in self.strategies) != bool(self.relay):
             raise ValueError('relay = ["…"] belongs to strategies "relay" and "onboard-relay"')
+        if self.transport == "quic" and self.congestion == "bbr":
+            raise ValueError('transport "quic" has congestion "cubic" or "reno", and no "bbr"')
         return self
 
     @property

@@ -1,5 +1,7 @@
 """Objects over TCP: named, resumable, verified by SHA-256, never whole in anyone's memory.
 
+The exchange is the same over QUIC (quic.py):
+
 sender                                   receiver
 length (4 bytes) + JSON {name, bytes, …} ──>
                                          <── bytes already held (8 bytes); all ones: refused
@@ -24,11 +26,12 @@ connection keeps its pace.
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import json
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,11 +45,11 @@ PORT = 4711
 BLOCK_BYTES = 1 << 20
 """Objects are made, sent and read in pieces of this size at most."""
 _DIGEST_BYTES = 32
-_CONNECT_S = 1.0
-_STALLED_MS = 4000
+CONNECT_S = 1.0
+STALLED_S = 4.0
 """A connection whose data stays unacknowledged this long is given up and resumed afresh."""
-_UNSENT_BYTES = 4 * BLOCK_BYTES
-"""How much may wait in a sender's kernel besides what is in flight."""
+UNSENT_BYTES = 4 * BLOCK_BYTES
+"""How much may wait at a sender besides what is in flight."""
 _WAKE_S = 0.02
 """As long as bytes come as they did last, a receiver is not woken more often than this, or than
 once a block."""
@@ -120,6 +123,94 @@ class Progress:
     """Bytes that the receiver had before; None: there was no connection."""
 
 
+class Channel(Protocol):
+    """A connection as either end of the exchange sees it. Both raise OSError when it breaks."""
+
+    async def read(self, size: int) -> bytes:
+        """Return the next ``size`` bytes."""
+        ...
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Send bytes after those before them; return when there is room for more."""
+        ...
+
+
+async def hand_over(
+    channel: Channel,
+    to: str,
+    name: str,
+    content: Sendable,
+    about: Header | None,
+    progress: Progress,
+    before_last: Callable[[], None],
+) -> None:
+    """Do the sender's part of the exchange, and return when the object was taken over.
+
+    Raises Refused, or ConnectionError where ``to`` finds another hash.
+    """
+    header = json.dumps({**(about or {}), "name": name, "bytes": content.size}).encode()
+    await channel.write(struct.pack("!I", len(header)) + header)
+    (held,) = struct.unpack("!Q", await channel.read(8))
+    if held == _REFUSED:
+        raise Refused(f"{to} does not take {name}")
+    progress.held = held
+    for block in content.blocks(held):
+        await channel.write(block)
+    before_last()
+    await channel.write(content.digest())
+    if await channel.read(1) != b"\x01":
+        raise ConnectionError(f"{name} arrived at {to} with a different hash")
+
+
+async def take_over(
+    channel: Channel, shelf: Shelf, fill: Callable[[Part, int], Awaitable[None]]
+) -> None:
+    """Do the receiver's part of the exchange; ``fill`` reads the rest of so many bytes.
+
+    Raises ValueError or KeyError of a header that is none.
+    """
+    (length,) = struct.unpack("!I", await channel.read(4))
+    if length > _MAX_HEADER_BYTES:
+        raise ValueError(f"header of {length} bytes")
+    header = json.loads(await channel.read(length))
+    part = shelf.part(header)
+    if part is None:
+        await channel.write(struct.pack("!Q", _REFUSED))
+        return
+    try:
+        part.connection = channel
+        await channel.write(struct.pack("!Q", part.held))
+        await fill(part, int(header["bytes"]))
+        verified = await channel.read(_DIGEST_BYTES) == part.digest()
+        if verified:
+            shelf.taken(header, part)
+        else:  # a damaged object is never resumed
+            shelf.damaged(header)
+        await channel.write(b"\x01" if verified else b"\x00")
+    finally:
+        part.close()
+
+
+class _Tcp:
+    """A TCP connection as a channel."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+
+    async def read(self, size: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        data = b""
+        while len(data) < size:
+            got = await loop.sock_recv(self.connection, size - len(data))
+            if not got:
+                raise ConnectionError("connection closed")
+            data += got
+        return data
+
+    async def write(self, data: bytes | memoryview) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.connection, data)
+
+
 async def send_object(
     make_socket: MakeSocket,
     address: str,
@@ -151,20 +242,10 @@ async def send_object(
         _prepare(connection, paced(line_rate_bps, family), congestion)
         if device:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
-        async with asyncio.timeout(_CONNECT_S):
+        async with asyncio.timeout(CONNECT_S):
             await loop.sock_connect(connection, (address, port))
-        header = json.dumps({**(about or {}), "name": name, "bytes": content.size}).encode()
-        await loop.sock_sendall(connection, struct.pack("!I", len(header)) + header)
-        (held,) = struct.unpack("!Q", await _read(connection, 8))
-        if held == _REFUSED:
-            raise Refused(f"{address} does not take {name}")
-        progress.held = held
-        for block in content.blocks(held):
-            await loop.sock_sendall(connection, block)
-        before_last()
-        await loop.sock_sendall(connection, content.digest())
-        if await _read(connection, 1) != b"\x01":
-            raise ConnectionError(f"{name} arrived at {address} with a different hash")
+        channel = _Tcp(connection)
+        await hand_over(channel, address, name, content, about, progress, before_last)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", 0, 0))
         return tcp_facts(connection)
 
@@ -176,9 +257,9 @@ def _prepare(connection: socket.socket, paced_bytes_s: int, congestion: str) -> 
     connection.setsockopt(own, socket.SO_LINGER, struct.pack("@ii", 1, 0))
     connection.setsockopt(tcp, socket.TCP_CONGESTION, congestion.encode())
     connection.setsockopt(own, _SO_MAX_PACING_RATE, struct.pack("@L", paced_bytes_s))
-    connection.setsockopt(tcp, _TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+    connection.setsockopt(tcp, _TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     connection.setsockopt(tcp, socket.TCP_NODELAY, 1)
-    connection.setsockopt(tcp, _TCP_USER_TIMEOUT, _STALLED_MS)
+    connection.setsockopt(tcp, _TCP_USER_TIMEOUT, round(1e3 * STALLED_S))
     connection.setsockopt(own, socket.SO_KEEPALIVE, 1)
     connection.setsockopt(tcp, socket.TCP_KEEPIDLE, 1)
     connection.setsockopt(tcp, socket.TCP_KEEPINTVL, 1)
@@ -213,17 +294,6 @@ def tcp_facts(connection: socket.socket) -> dict[str, int]:
         "receiver_limited_us": fields[44],
         "buffer_limited_us": fields[45],
     }
-
-
-async def _read(connection: socket.socket, size: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    data = b""
-    while len(data) < size:
-        got = await loop.sock_recv(connection, size - len(data))
-        if not got:
-            raise ConnectionError("connection closed")
-        data += got
-    return data
 
 
 async def readable(connection: socket.socket) -> None:
@@ -284,45 +354,18 @@ class Receiver:
     async def _serve_one(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError, ValueError, KeyError):
             connection.setblocking(False)
-            await self._receive(connection)
+            channel = _Tcp(connection)
+            await take_over(channel, self._shelf, functools.partial(self._fill, channel))
 
-    async def _receive(self, connection: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        (length,) = struct.unpack("!I", await _read(connection, 4))
-        if length > _MAX_HEADER_BYTES:
-            raise ValueError(f"header of {length} bytes")
-        header = json.loads(await _read(connection, length))
-        part = self._shelf.part(header)
-        if part is None:
-            await loop.sock_sendall(connection, struct.pack("!Q", _REFUSED))
-            return
-        try:
-            await self._take(connection, header, part)
-        finally:
-            part.close()
-
-    async def _take(self, connection: socket.socket, header: Header, part: Part) -> None:
-        """Receive what is lacking of an object, and keep it if it is whole."""
-        loop = asyncio.get_running_loop()
-        part.connection = connection
-        await loop.sock_sendall(connection, struct.pack("!Q", part.held))
+    async def _fill(self, channel: _Tcp, part: Part, size: int) -> None:
+        """Read the rest of an object's ``size`` bytes."""
+        connection, since_s = channel.connection, None
         # Having answered, Linux would delay acknowledgements: one segment of the first ten kept
         # back would make every window of slow start a tenth smaller.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        await self._fill(part, int(header["bytes"]), connection)
-        verified = await _read(connection, _DIGEST_BYTES) == part.digest()
-        if verified:
-            self._shelf.taken(header, part)
-        else:  # a damaged object is never resumed
-            self._shelf.damaged(header)
-        await loop.sock_sendall(connection, b"\x01" if verified else b"\x00")
-
-    async def _fill(self, part: Part, size: int, connection: socket.socket) -> None:
-        """Read the rest of an object's ``size`` bytes."""
-        since_s = None
         while part.held < size:
             await readable(connection)
-            if part.connection is not connection:
+            if part.connection is not channel:
                 raise ConnectionError("resumed by a later connection")
             # Nothing waits from here to the hash, so that one buffer will do for all connections.
             count = connection.recv_into(self._buffer, min(BLOCK_BYTES, size - part.held))

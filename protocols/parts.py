@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import socket
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,7 +31,7 @@ class Part:
     first_byte_s: float = 0.0
     last_byte_s: float = 0.0
     transmit_s: float = 0.0
-    connection: socket.socket | None = None
+    connection: object = None
     """The latest one: what others still bring is of no use."""
 
     def take(self, data: memoryview, now_s: float, since_s: float | None) -> None:

@@ -1,19 +1,20 @@
-"""Process in orbit or bring the raw data down: images, and their answers on the ground, over TCP.
+"""Process in orbit or bring the raw data down: images, and their answers on the ground.
 
     captures ──> placement ──> agents: store, compute, hand on ──> records ──> ledger, insights
 
 Every node that may take part has an agent, a process of its own in its namespace, with a store on
 disk. An object is in the custody of one node at a time; whoever holds it asks the contact graph for
-the quickest way, sends it by TCP as far along it as there is light now (routing carries it there),
-and forgets it when the next custodian has acknowledged its hash. So what has no path waits where it
-is. The bytes are real (scaled as the rates are) and verified at each stop. Computing is a timed
-wait of operations / (TOPS × utilisation), not scaled; while its battery has a satellite's computer
-off, nothing is computed there.
+the quickest way, sends it as far along it as there is light now (routing carries it there), and
+forgets it when the next custodian has acknowledged its hash. So what has no path waits where it is.
+TCP carries it, or QUIC where a workload says so. The bytes are real (scaled as the rates are) and
+verified at each stop. Computing is a timed wait of operations / (TOPS × utilisation), not scaled;
+while its battery has a satellite's computer off, nothing is computed there.
 
 All offloads of a scenario are run by the first one's process, so that they share agents, computers
 and queues. An agent that is killed is started again and goes on from its store.
 """
 
+import importlib
 import math
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +44,8 @@ _GIGA = 1e9
 class Offload:
     """All offloads of a scenario: jobs, placement, and what agents need to know."""
 
-    tcp_port = PORT
+    port = PORT
+    """Of TCP, and of UDP for QUIC."""
 
     def __init__(self, spec: OffloadWorkload, plan: LinkPlan) -> None:
         self.spec = spec
@@ -55,6 +57,21 @@ class Offload:
         self.jobs = jobs(plan)
         self.seed = plan.scenario.scenario.seed
         self.end_s = plan.scenario.scenario.duration_s
+        self.by_quic = any(spec.transport == "quic" for spec in self.specs)
+
+    def missing(self) -> str:
+        """Return '' where all that is needed is installed, and import it; else how to get it.
+
+        Agents then share what was imported, and none of them looks for files in virtual time.
+        """
+        if self.by_quic:
+            try:
+                importlib.import_module("protocols.quic")
+            except ModuleNotFoundError as error:
+                if (error.name or "").partition(".")[0] != "aioquic":
+                    raise
+                return "QUIC needs aioquic, which is not installed: pip install 'lasermesh[quic]'"
+        return ""
 
     def run(self, nodes: Nodes, clock: Clock, start: float, record: Record) -> None:
         """Run the agents of all offloads, record what they did, and at the end who holds what."""
@@ -109,6 +126,10 @@ class Offload:
     def congestion(self, job: int) -> str:
         """Return the congestion control under which a job's image and answer are sent."""
         return self.specs[self.jobs[job].workload].congestion
+
+    def transport(self, job: int) -> str:
+        """Return what carries a job's image and answer."""
+        return self.specs[self.jobs[job].workload].transport
 
     def capacity_bytes(self, node: int) -> float:
         """Return how much a node can keep, scaled."""

@@ -1,4 +1,4 @@
-"""The agent of one node: takes images, computes, stores, and hands on what it holds, by TCP.
+"""The agent of one node: takes images, computes, stores, and hands on what it holds.
 
 It runs in the node's namespace in a process of its own, and sleeps until the next thing is due.
 What it does with a job, and from when to when, it records as spans (emulator/ledger.py).
@@ -14,7 +14,8 @@ from emulator.computers import pauses
 from emulator.placement import GROUND
 from emulator.units import NS_PER_S
 from protocols.base import Record
-from protocols.objects import Content, Progress, Receiver, Refused, send_object
+from protocols.objects import Content, Progress, Refused
+from protocols.offload.carriers import listeners, sender
 from protocols.offload.entries import ANSWERED, EXPIRED, GONE, HELD, REFUSED, Entry
 from protocols.offload.paths import Paths, Reach
 from protocols.offload.shelf import FileShelf
@@ -65,9 +66,10 @@ class Agent:
     async def run(self, died_ns: int | None) -> None:
         """Take up what is on disk, then do what comes."""
         work = self.work
-        receiver = Receiver(self.handle.socket, self.now_s, work.tcp_port, work.family, self.shelf)
+        receiving = listeners(work, self.handle, self.now_s, self.shelf)
         self._ending = asyncio.create_task(self.sleep_until(work.end_s))
-        self._run(receiver.serve())
+        for each in receiving:
+            self._run(each.serve())
         for entry in list(self.shelf.entries.values()):
             if entry.state == HELD:
                 self._recover(entry, died_ns or 0)
@@ -80,7 +82,8 @@ class Agent:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        receiver.close()
+        for each in receiving:
+            each.close()
         if self._wrong:
             raise self._wrong
 
@@ -344,7 +347,7 @@ class Agent:
             )
             self.shelf.save(entry)
 
-        return await send_object(
+        return await sender(self.work.transport(entry.job))(
             self.handle.socket,
             address,
             entry.name,
@@ -352,7 +355,7 @@ class Agent:
             line_rate_bps=self.paths.line_rate_bps(reach, self.now_s()),
             congestion=self.work.congestion(entry.job),
             device=network.ports[reach.port].name if reach.port >= 0 else "",
-            port=self.work.tcp_port,
+            port=self.work.port,
             about=header | {"by": entry.tried["path"][1:]},
             progress=progress,
             before_last=in_doubt,

@@ -47,6 +47,8 @@ def fault(
 _NO_PORT = ("no port of kashi", "gsl0")
 _ONE_WAY = {"direction": "a-to-b", "action": "terminal down"}
 _IPERF3 = {"kind": "iperf3", "pairs": [["scs-01-a", "miyun"]]}
+_OFFLOAD = {"kind": "offload", "source": "scs-01-f", "object_bytes": 9, "operations": 1.0}
+_OFFLOAD |= {"result_bytes": 1}
 _STORM = {"at_s": 0.0, "duration_s": 9.0, "latitude_deg": [0.0, 9.0]}
 
 STRATEGIES = "workload[1].strategies"
@@ -201,6 +203,14 @@ FAULTS = [
     fault("workload.1.strategies", ["raw"] * 2, "one twice", "schema", key="workload[1]"),
     fault("workload.1.strategies", ["relay"], "belongs to", "schema", key="workload[1]"),
     fault("workload.1.relay", ["scs-01"], "belongs to", "schema", key="workload[1]"),
+    fault("workload.1.transport", "udp", "'tcp' or 'quic'", "Choose"),
+    fault(
+        "workload",
+        [_OFFLOAD | {"transport": "quic", "congestion": "bbr"}],
+        'has congestion "cubic" or "reno"',
+        "schema",
+        key="workload[0]",
+    ),
     fault("workload.1.memory_gb", -1.0, "greater than or equal to 0", "at least 0"),
     fault("constellation.0.computer", ..., "'scs-01' has none", "Add computer", key=STRATEGIES),
     fault("ground.station.1.computer", ..., "'kashi' has none", "leave", key=STRATEGIES),
