@@ -33,7 +33,7 @@ class Sending:
     rate_bps: int
     delay_ns: int
     retransmitted: int
-    """Segments."""
+    """TCP segments, or packets of QUIC, whose payload is a hundredth less."""
     whole: bool
     """Whether it arrived."""
 

@@ -90,7 +90,7 @@ def _parts_text(record: RunRecord) -> str:
         f"{_pause_text(record)}Wait is the time until a contact opened; queue, until a computer or "
         "a channel was free of other jobs. Transmit is the object's bytes, with headers, at the "
         "rate of the slowest channel of its path; propagate the light time of that; retransmit "
-        "what was sent again, and recovery. Other is what is left of each sending: TCP's "
+        "what was sent again, and recovery. Other is what is left of each sending: "
         "handshakes and slow start, and routes that were not there yet. The parts are whole "
         "nanoseconds and sum to the total."
     )

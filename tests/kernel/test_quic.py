@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emulator.bench.transfer import light
+from emulator.bench.transfer import in_a_row, light
 from emulator.kernel.fabric import Fabric
 from emulator.linkplan import LinkPlan
 from emulator.units import FRAME_BYTES
@@ -126,6 +126,40 @@ def test_a_damaged_object_is_refused_and_begun_again(pair) -> None:
         return await ends.shelf.expect("image")
 
     assert asyncio.run(ends.serving(transfer)).verified
+
+
+@pytest.mark.skipif(not VIRTUAL, reason="in real time aioquic does not fill the line")
+@pytest.mark.parametrize("congestion", ["cubic", "reno"])
+def test_packets_that_the_queue_drops_are_sent_again_and_told(
+    build: Build, congestion: str
+) -> None:
+    plan = LinkPlan.of(in_a_row(range_km=1500.0, rate_gbps=1.0))
+    fabric = build(plan)
+    light(fabric, plan)
+    a, b = fabric.nodes.values()
+    shelf, counters, twice_bps = MemoryShelf(), fabric.counters(), 2 * 10**9
+
+    async def transfer():
+        receiver = quic.Receiver(b.socket, time.monotonic, shelf, 1)
+        serve = asyncio.create_task(receiver.serve())
+        facts = await quic.send_object(
+            a.socket,
+            b.node.ipv4,
+            "image",
+            Content(1, "image", 10**7),
+            line_rate_bps=twice_bps,
+            congestion=congestion,
+        )
+        serve.cancel()
+        await asyncio.gather(serve, return_exceptions=True)
+        receiver.close()
+        return facts, await shelf.expect("image")
+
+    before = counters.read()
+    facts, got = asyncio.run(transfer())
+    dropped = int((counters.read().dropped - before.dropped).sum())
+    assert got.verified
+    assert facts["retransmitted"] == dropped > 100, "the kernel's own count"
 
 
 def test_where_nobody_listens_or_no_route_leads_is_an_error_at_once(pair) -> None:
