@@ -38,6 +38,7 @@ from emulator.part import emulated
 from emulator.player import Player, Step
 from emulator.record import ROUTES
 from emulator.scenario import Scenario
+from emulator.sizing import agents
 from protocols import base
 
 Notify = Callable[[dict[str, Any]], None]
@@ -45,6 +46,9 @@ Notify = Callable[[dict[str, Any]], None]
 _CARRIER_S, _CARRIERS_PER_S, _CARRIER_LOOK_S = 60.0, 50, 0.1
 _LEAD_S = 0.5
 """Between the last preparation and the first step, so that the workloads are ready for it."""
+_AGENT_LEAD_S = 0.4
+"""In real time so much more for each agent: they are forked one after the other, and two busy cores
+took as long in the user-mode kernel."""
 _PHASES = {
     "starting": "{:g} s after routing was started",
     "converging": "{:g} s after all daemons were up",
@@ -280,7 +284,8 @@ class Emulation:
 
     def play(self) -> None:
         """Run the workloads and step through the whole plan. Raises DaemonError, RunError."""
-        start = self.clock.now() + _LEAD_S
+        forks_s = 0.0 if isinstance(self.clock, VirtualClock) else _AGENT_LEAD_S
+        start = self.clock.now() + _LEAD_S + forks_s * agents(self.scenario)
         self.clock.call(start, self.scenario.scenario.start.timestamp())
         with self._working(start) as workers:
             self.tell("started", steps=self.plan.steps, step_s=self.plan.step_s)
