@@ -88,8 +88,10 @@ def test_the_job_is_done_by_ipv6_as_well(
     assert all(row["verified"] for row in summary["offload"])
     for pair in summary["rtt"]:
         assert -EARLY_US["virtual"] < pair["error_us"] < LATE_US["virtual"], pair
-    # 100 kB over 1.2 Mbit/s with 86 bytes of headers in every 1514
-    assert 0.67 < summary["offload"][0]["parts_s"]["transmit"] < 1.5
+    # 100 kB over 1.2 Mbit/s with 86 bytes of headers in every 1514; the answer goes between
+    raw = summary["offload"][0]
+    assert 0.66 < raw["last_byte_s"] - raw["first_byte_s"] < 2.5
+    assert 0.5 < raw["parts_s"]["transmit"] < 0.71
     assert summary["control"]["bytes_s"]["ospf"]["mean"] > 50
 
 
