@@ -172,7 +172,10 @@ class Counters:
         return messages.message(messages.RTM_NEWTFILTER, flags, body)
 
     def read(self) -> Counts:
-        """Read all counters: three dumps."""
+        """Read all counters: three dumps.
+
+        In real time a frame that comes between them may be told as data until the next reading.
+        """
         by_protocol, total = self._sent()
         channels = self._channels()
         packets, octets = (

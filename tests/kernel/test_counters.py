@@ -25,6 +25,7 @@ from tests.kernel.toys import Build, walker
 _ETH_P_ALL, _PACKET_OUTGOING = 3, 4
 _UDP_HEADERS = 14 + 20 + 8
 CONVERGE_S = 60.0
+SETTLED_S = 5.0
 
 
 @pytest.fixture
@@ -57,8 +58,16 @@ def test_every_byte_of_a_flow_is_data_at_its_port(ring) -> None:
     plan, fabric = ring
     counters = fabric.counters()
     a, b, ours, theirs = neighbours(plan, fabric)
-    before = counters.read()
-    assert not before.packets[:, DATA].any() and not before.octets[:, DATA].any()
+
+    readings = []
+
+    def read(data: int) -> bool:
+        readings.append(counters.read())
+        return int(readings[-1].packets[:, DATA].sum()) == data
+
+    # A reading is three dumps: in real time a report of membership may fall between them.
+    assert wait_for(lambda: read(0), SETTLED_S)
+    before = readings[-1]
     sizes = [1, 100, 1472, 0, 37]
     with sending(a, b.node.ipv4, 9) as sender, b.socket(socket.AF_INET, socket.SOCK_DGRAM) as heard:
         heard.bind(("", 9))
@@ -67,7 +76,8 @@ def test_every_byte_of_a_flow_is_data_at_its_port(ring) -> None:
         heard.settimeout(5.0)
         for _ in sizes:
             heard.recv(2000)
-    after = counters.read()
+    assert wait_for(lambda: read(len(sizes)), SETTLED_S)
+    after = readings[-1]
     octets, packets = after.octets - before.octets, after.packets - before.packets
     assert packets[ours, DATA] == len(sizes)
     assert octets[ours, DATA] == sum(sizes) + len(sizes) * _UDP_HEADERS
